@@ -1,0 +1,100 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Checks of whole containers after every change. On in debug builds, and so in tests.
+let checks: SwiftSetting = .define("KVBM_CHECKS", .when(configuration: .debug))
+
+/// C: headers, and what Swift's Glibc module leaves out.
+let c: [Target] = [
+  .target(name: "CSlotFormat", path: "Sources/C/CSlotFormat"),
+  .target(name: "CLinux", path: "Sources/C/CLinux"),
+  .target(name: "CXXH3", path: "Sources/C/CXXH3"),
+  .target(
+    name: "CSHA256", path: "Sources/C/CSHA256",
+    linkerSettings: [.linkedLibrary(":libcrypto.a")]),
+]
+
+/// Logic: pure, no I/O, no clock, no threads, no locks; and the simulator that plays it.
+let logic: [Target] = [
+  .target(
+    name: "BlockIdentity", dependencies: ["CSHA256"], path: "Sources/Logic/BlockIdentity",
+    swiftSettings: [checks]),
+  .target(
+    name: "BlockPolicy", dependencies: ["BlockIdentity"], path: "Sources/Logic/BlockPolicy",
+    swiftSettings: [checks]),
+  .target(
+    name: "BlockPool", dependencies: ["BlockIdentity", "BlockPolicy"],
+    path: "Sources/Logic/BlockPool", swiftSettings: [checks]),
+  .target(
+    name: "BlockEngine", dependencies: ["BlockIdentity", "BlockPool", "BlockPolicy"],
+    path: "Sources/Logic/BlockEngine", swiftSettings: [checks]),
+  .target(
+    name: "KVBMTesting",
+    dependencies: ["BlockIdentity", "BlockPolicy", "BlockPool", "BlockEngine"],
+    path: "Sources/Testing/KVBMTesting", swiftSettings: [checks]),
+]
+
+/// Transfer: bytes and their places.
+let transfer: [Target] = [
+  .target(
+    name: "KVLayout", dependencies: ["CSlotFormat", "CXXH3", "BlockIdentity"],
+    path: "Sources/Transfer/KVLayout"),
+  .target(
+    name: "HostTier", dependencies: ["CLinux", "KVLayout"], path: "Sources/Transfer/HostTier"),
+  .target(
+    name: "DiskTier", dependencies: ["CLinux", "CSlotFormat", "KVLayout", "BlockIdentity"],
+    path: "Sources/Transfer/DiskTier"),
+]
+
+let coreTests: [Target] = [
+  .testTarget(name: "BlockIdentityTests", dependencies: ["BlockIdentity"]),
+  .testTarget(
+    name: "BlockPoolTests", dependencies: ["BlockIdentity", "BlockPolicy", "BlockPool"]),
+  .testTarget(name: "BlockEngineTests", dependencies: ["BlockEngine", "KVBMTesting"]),
+  .testTarget(name: "KVLayoutTests", dependencies: ["KVLayout", "BlockIdentity", "CSlotFormat"]),
+  .testTarget(
+    name: "TierTests",
+    dependencies: ["HostTier", "DiskTier", "KVLayout", "BlockIdentity", "CLinux", "CSlotFormat"]),
+]
+
+/// Client, node and service: the library inside an engine's process, `kvbm serve`, the command.
+let outer: [Target] = [
+  .target(name: "CKVBM", path: "Sources/C/CKVBM"),
+  .target(name: "Wire", dependencies: ["CLinux", "BlockIdentity"], path: "Sources/Client/Wire"),
+  .target(
+    name: "KVBMLibrary", dependencies: ["CKVBM", "CLinux", "Wire", "BlockIdentity", "KVLayout"],
+    path: "Sources/Client/KVBMLibrary"),
+  .target(
+    name: "KVBMNode",
+    dependencies: [
+      "CLinux", "CSlotFormat", "Wire", "BlockIdentity", "BlockPool", "BlockEngine", "KVLayout",
+      "HostTier", "DiskTier",
+    ], path: "Sources/Node/KVBMNode"),
+  .executableTarget(
+    name: "KVBMCommand",
+    dependencies: [
+      "KVBMNode", "DiskTier", "Wire",
+      .product(name: "ArgumentParser", package: "swift-argument-parser"),
+    ], path: "Sources/Service/kvbm"),
+  .testTarget(name: "WireTests", dependencies: ["Wire", "BlockIdentity"]),
+  .testTarget(name: "NodeTests", dependencies: ["KVBMNode", "KVBMLibrary", "CKVBM", "Wire"]),
+]
+
+/// KVBM_PART=core leaves out what sanitizers are not run on.
+let isCore = Context.environment["KVBM_PART"] == "core"
+
+let package = Package(
+  name: "swift-kvbm",
+  products: isCore
+    ? []
+    : [
+      .library(name: "kvbm", type: .dynamic, targets: ["KVBMLibrary"]),
+      // Installed as `kvbm`: two products cannot share that name.
+      .executable(name: "kvbm-cli", targets: ["KVBMCommand"]),
+    ],
+  dependencies: isCore
+    ? []
+    : [.package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")],
+  targets: c + logic + transfer + coreTests + (isCore ? [] : outer),
+  swiftLanguageModes: [.v6]
+)

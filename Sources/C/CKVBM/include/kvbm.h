@@ -1,0 +1,235 @@
+/// kvbm.h: what an inference engine's process calls. Implemented by libkvbm.so.
+///
+/// An engine has one *scheduler* side and one *worker* side per rank. Both attach to the node
+/// (`kvbm serve`) over its Unix socket. The scheduler asks what is there and decides; the worker
+/// copies bytes between device blocks (G1) and the node's host memory (G2).
+///
+/// One scheduling step:
+///  1. `kvbm_request_append` the tokens that became certain; `kvbm_request_match` for requests that
+///     wait; `kvbm_request_load` for promises that are taken up; `kvbm_request_store` for full blocks.
+///  2. `kvbm_scheduler_step` settles all of it in one round trip and yields the step's *plan*, opaque
+///     bytes that the engine carries to its worker.
+///  3. The worker: `kvbm_worker_fence` before the step touches device memory,
+///     `kvbm_worker_start_loads` once that memory is prepared, `kvbm_worker_start_stores` after the
+///     forward pass, `kvbm_worker_poll` to learn which loads have ended.
+///
+/// Everything returns a code; nothing traps, throws or waits without a bound. A missing, silent or
+/// broken node means "no cache": calls answer with nothing and `KVBM_OK`, or `KVBM_UNAVAILABLE` where
+/// the caller must know. `kvbm_last_error` has the text of the calling thread's last failure.
+///
+/// Threads: calls on one scheduler or worker may come from any thread, one at a time, but for the
+/// `_attach` and `_state` calls, which may run beside the others. Handles are not shared across fork:
+/// in a forked child every call answers `KVBM_UNAVAILABLE`.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KVBM_ABI_VERSION 1u
+
+/// Result codes. Stable: new ones are only added.
+enum {
+  KVBM_OK = 0,
+  /// An argument is null, out of range or contradicts another one.
+  KVBM_ARGUMENT = -1,
+  /// No node is attached at the moment.
+  KVBM_UNAVAILABLE = -2,
+  /// The node did not answer in time; the attachment has been given up.
+  KVBM_TIMEOUT = -3,
+  /// The handle names nothing that exists (any more).
+  KVBM_STALE = -4,
+  /// A limit of the library or the node is reached.
+  KVBM_LIMIT = -5,
+  /// The node speaks another version, or sent what cannot be.
+  KVBM_PROTOCOL = -6,
+  /// The node refused; the error text is its reason.
+  KVBM_REFUSED = -7,
+  /// A system call failed.
+  KVBM_SYSTEM = -8,
+  /// The caller's buffer is too small; the needed size was written.
+  KVBM_SPACE = -9,
+};
+
+uint32_t kvbm_abi_version(void);
+/// The library's version, as "0.1.0". Never null, never freed.
+const char *kvbm_version(void);
+/// Copies the calling thread's last error text, NUL-terminated and cut to `capacity`; returns its
+/// full length without the NUL.
+size_t kvbm_last_error(char *buffer, size_t capacity);
+
+// MARK: Geometry
+
+#define KVBM_GROUP_COUNT_MAX 8u
+
+enum {
+  KVBM_GROUP_FULL = 0,
+  KVBM_GROUP_SLIDING = 1,
+  KVBM_GROUP_STATE = 2,
+};
+
+/// One cache group, over all ranks: layers that share a block table.
+typedef struct kvbm_group {
+  uint32_t kind;
+  uint32_t head_count;
+  uint32_t layer_count;
+  uint32_t block_tokens;
+  /// Bytes of K and V together of one token, one head, one layer.
+  uint32_t token_bytes;
+  /// Bytes of one element of K or V.
+  uint32_t element_bytes;
+} kvbm_group;
+
+/// Who attaches and with what. Strings are UTF-8, NUL-terminated; null means empty.
+typedef struct kvbm_engine_config {
+  const char *socket_path;
+  /// Random per engine instance, equal on its scheduler and all its workers.
+  uint8_t engine_uid[16];
+  /// The namespace's canonical description (docs/identity.md); its digest names the namespace.
+  const uint8_t *namespace_description;
+  size_t namespace_description_length;
+  uint32_t group_count;
+  kvbm_group groups[KVBM_GROUP_COUNT_MAX];
+  uint32_t worker_count;
+  /// For the slot headers: "vllm 0.32.0", "cpu", "CPU_ATTN".
+  const char *producer_engine;
+  const char *producer_device;
+  const char *producer_attention;
+  /// A call that needs the node's answer gives the attachment up after this; 0 takes the default.
+  uint32_t call_timeout_ms;
+} kvbm_engine_config;
+
+typedef struct kvbm_state {
+  /// 1 while a node is attached.
+  uint32_t attached;
+  /// Why not: a code of above, `KVBM_OK` before the first attempt.
+  int32_t reason;
+  /// Differs for every node process.
+  uint64_t node_instance;
+  /// How often an attachment was made.
+  uint64_t attach_count;
+  /// Calls that were answered with nothing because no node was attached.
+  uint64_t degraded_calls;
+} kvbm_state;
+
+// MARK: Scheduler
+
+typedef struct kvbm_scheduler kvbm_scheduler;
+
+/// Makes a scheduler side; it is not attached yet. The config is copied.
+int32_t kvbm_scheduler_open(const kvbm_engine_config *config, kvbm_scheduler **scheduler);
+/// Ends it. `clean` non-zero says that the engine stops on purpose.
+void kvbm_scheduler_close(kvbm_scheduler *scheduler, int32_t clean);
+/// Connects to the node; waits at most `timeout_ms`. May be called from a thread of its own.
+int32_t kvbm_scheduler_attach(kvbm_scheduler *scheduler, uint32_t timeout_ms);
+int32_t kvbm_scheduler_state(kvbm_scheduler *scheduler, kvbm_state *state);
+
+/// What else than its tokens decides a request's KV. Null and empty mean the same.
+typedef struct kvbm_request_identity {
+  const uint8_t *tenant;
+  size_t tenant_length;
+  const uint8_t *salt;
+  size_t salt_length;
+  /// The adapter's content digest.
+  const uint8_t *adapter;
+  size_t adapter_length;
+  /// Random bytes drawn at a reset of the engine's cache; empty before the first.
+  const uint8_t *epoch;
+  size_t epoch_length;
+} kvbm_request_identity;
+
+/// Enters a request; `*request` names it until `kvbm_request_end`. Needs no node.
+int32_t kvbm_request_begin(kvbm_scheduler *scheduler, const kvbm_request_identity *identity,
+                           uint64_t *request);
+/// Adds confirmed tokens. Keys of blocks that became full are computed here, once.
+int32_t kvbm_request_append(kvbm_scheduler *scheduler, uint64_t request, const uint32_t *tokens,
+                            size_t count);
+/// Full blocks whose keys are known; negative: a code.
+int64_t kvbm_request_block_count(kvbm_scheduler *scheduler, uint64_t request);
+
+typedef struct kvbm_match {
+  /// Consecutive blocks from `first_block` on that are ready, pinned until the step ends.
+  uint32_t ready_blocks;
+  /// Further blocks that are on their way to host memory; while positive, ask again later.
+  uint32_t pending_blocks;
+} kvbm_match;
+
+/// What of `[first_block, first_block + block_count)` is there. Idempotent. Without a node: nothing.
+int32_t kvbm_request_match(kvbm_scheduler *scheduler, uint64_t request, uint32_t first_block,
+                           uint32_t block_count, kvbm_match *match);
+/// Takes up the last match's promise in the coming step: blocks `first_block...` go to
+/// `device_blocks[group][i]`, laid out group after group, `block_count` each.
+int32_t kvbm_request_load(kvbm_scheduler *scheduler, uint64_t request, uint32_t first_block,
+                          uint32_t block_count, const uint32_t *device_blocks);
+/// Offers blocks that the coming step completes; the node takes those that it wants.
+int32_t kvbm_request_store(kvbm_scheduler *scheduler, uint64_t request, uint32_t first_block,
+                           uint32_t block_count, const uint32_t *device_blocks);
+/// The request is over, in whatever way. A load that was handed out still runs to its end.
+int32_t kvbm_request_end(kvbm_scheduler *scheduler, uint64_t request);
+
+/// Settles the step with the node, in at most one round trip, and writes its plan.
+///
+/// `fences` are the device blocks that this step allocates, for whatever purpose: pending copies out
+/// of them are awaited before they are overwritten. On `KVBM_SPACE` call again with `*length` bytes;
+/// nothing is lost. A step with nothing to do has a plan of length 0. Loads that the node no longer
+/// grants are in the plan all the same, as failed ones: the worker reports them.
+int32_t kvbm_scheduler_step(kvbm_scheduler *scheduler, const uint32_t *fences, size_t fence_count,
+                            uint8_t *plan, size_t capacity, size_t *length);
+
+/// The node's counters as one JSON object; on `KVBM_SPACE` call again with `*length` bytes.
+int32_t kvbm_scheduler_stats(kvbm_scheduler *scheduler, char *json, size_t capacity,
+                             size_t *length);
+
+// MARK: Worker
+
+typedef struct kvbm_worker kvbm_worker;
+
+/// One layer's device memory as the engine describes it; strides in bytes.
+typedef struct kvbm_layer {
+  void *base;
+  int64_t block_stride;
+  int64_t head_stride;
+  int64_t token_stride;
+  /// From K to V of the same token and head.
+  int64_t kv_stride;
+} kvbm_layer;
+
+/// Makes the worker side of rank `rank`, whose part holds heads `[first_head, first_head +
+/// head_count)`. `copy_threads` 0 takes the default.
+int32_t kvbm_worker_open(const kvbm_engine_config *config, uint32_t rank, uint32_t first_head,
+                         uint32_t head_count, uint32_t copy_threads, kvbm_worker **worker);
+/// Waits for running copies, then ends the worker.
+void kvbm_worker_close(kvbm_worker *worker, int32_t clean);
+/// Names the device memory of one group, layers in order, each with `device_block_count` blocks.
+int32_t kvbm_worker_register(kvbm_worker *worker, uint32_t group, const kvbm_layer *layers,
+                             size_t layer_count, uint32_t device_block_count);
+int32_t kvbm_worker_attach(kvbm_worker *worker, uint32_t timeout_ms);
+int32_t kvbm_worker_state(kvbm_worker *worker, kvbm_state *state);
+
+/// Waits until no pending copy reads a device block that the plan's step overwrites.
+int32_t kvbm_worker_fence(kvbm_worker *worker, const uint8_t *plan, size_t length);
+/// Starts the plan's loads. Each is reported by `kvbm_worker_poll` exactly once, whatever happens.
+int32_t kvbm_worker_start_loads(kvbm_worker *worker, const uint8_t *plan, size_t length);
+/// Starts the plan's stores: the forward pass has written the blocks.
+int32_t kvbm_worker_start_stores(kvbm_worker *worker, const uint8_t *plan, size_t length);
+/// The plan's stores will not happen: the forward pass failed.
+int32_t kvbm_worker_drop_stores(kvbm_worker *worker, const uint8_t *plan, size_t length);
+
+typedef struct kvbm_load_result {
+  uint64_t request;
+  /// Blocks from the load's first on that are in device memory, checked; fewer than were planned
+  /// means that the load failed from there on.
+  uint32_t loaded_blocks;
+  uint32_t planned_blocks;
+} kvbm_load_result;
+
+/// Takes up to `capacity` ended loads; returns how many, or a code. Never waits.
+int32_t kvbm_worker_poll(kvbm_worker *worker, kvbm_load_result *results, size_t capacity);
+/// Waits until no copy runs, at most `timeout_ms`: for shutdown and tests.
+int32_t kvbm_worker_drain(kvbm_worker *worker, uint32_t timeout_ms);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,1 @@
+#include "cxxh3.h"

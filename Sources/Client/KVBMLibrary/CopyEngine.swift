@@ -1,0 +1,258 @@
+import CKVBM
+import CLinux
+import Glibc
+import Synchronization
+import Wire
+
+/// How far a load has come. Guarded by the copy engine's monitor.
+final class LoadProgress: @unchecked Sendable {
+  let request: UInt64
+  let operation: UInt64
+  let blockCount: UInt32
+  var remainingJobs: Int
+  /// The first block that is not in device memory.
+  var firstFailed: Int
+  var isCorrupt = false
+
+  init(_ load: Plan.Load, jobCount: Int) {
+    request = load.request
+    operation = load.operation
+    blockCount = load.blockCount
+    remainingJobs = jobCount
+    firstFailed = Int(load.blockCount)
+  }
+}
+
+/// Threads that copy, and what is known about copies that have not ended.
+///
+/// Loads go before stores: somebody waits for them. Everything queued is done; nothing is dropped,
+/// so a source that is pending always becomes free.
+final class CopyEngine: Sendable {
+  struct State {
+    var loads = JobQueue()
+    var stores = JobQueue()
+    /// Device blocks that pending stores read, and how many each.
+    var sources: [UInt32: Int] = [:]
+    var results: [kvbm_load_result] = []
+    var runningCount = 0
+    var isStopping = false
+    var hasThreads = false
+
+    var isIdle: Bool { loads.isEmpty && stores.isEmpty && runningCount == 0 }
+  }
+
+  private let rank: UInt32
+  private let threadCount: Int
+  private let monitor = Monitor(State())
+  private let threads = Mutex<[pthread_t]>([])
+
+  init(rank: UInt32, threadCount: Int) {
+    self.rank = rank
+    self.threadCount = threadCount
+  }
+
+  // MARK: Work
+
+  func startLoad(_ items: [CopyItem], _ load: Plan.Load, _ attachment: Attachment) {
+    let jobCount = (items.count + CopyJob.itemCountMax - 1) / CopyJob.itemCountMax
+    let progress = LoadProgress(load, jobCount: jobCount)
+    let jobs = CopyJob.split(items, attachment, progress)
+    guard ensureThreads() else {
+      report([part(load.operation, .failure)], to: attachment)
+      return finish(
+        kvbm_load_result(request: load.request, loaded_blocks: 0, planned_blocks: load.blockCount))
+    }
+    monitor.change { state in for job in jobs { state.loads.append(job) } }
+  }
+
+  func startStores(_ items: [CopyItem], _ attachment: Attachment) {
+    guard !items.isEmpty else { return }
+    guard ensureThreads() else {
+      return report(items.map { part($0.operation, .failure) }, to: attachment)
+    }
+    let jobs = CopyJob.split(items, attachment, nil)
+    monitor.change { state in
+      for item in items { state.sources[item.deviceBlock, default: 0] += 1 }
+      for job in jobs { state.stores.append(job) }
+    }
+  }
+
+  /// Enters the end of a load that never began.
+  func finish(_ result: kvbm_load_result) { monitor.change { $0.results.append(result) } }
+
+  /// Takes up to `capacity` ended loads.
+  func takeResults(_ capacity: Int) -> [kvbm_load_result] {
+    monitor.withLock { state in
+      let taken = Array(state.results.prefix(capacity))
+      state.results.removeFirst(taken.count)
+      return taken
+    }
+  }
+
+  // MARK: Waiting
+
+  /// Waits until no pending store reads any of these device blocks.
+  ///
+  /// Bounded by what is queued: copies only move memory and always end.
+  func awaitSources(_ blocks: [UInt32]) {
+    guard !blocks.isEmpty else { return }
+    while true {
+      let deadline = Deadline(afterMilliseconds: 1_000)
+      let isFree: Bool? = monitor.wait(until: deadline) { state in
+        if state.sources.isEmpty { return true }
+        return blocks.contains { state.sources[$0] != nil } ? nil : true
+      }
+      if isFree == true { return }
+    }
+  }
+
+  /// Waits until nothing is queued or running; false when that was not so in time.
+  func drain(until deadline: Deadline) -> Bool {
+    monitor.wait(until: deadline) { $0.isIdle ? true : nil } ?? false
+  }
+
+  /// Does what is queued, then ends the threads.
+  func stop() {
+    monitor.change { $0.isStopping = true }
+    for thread in threads.withLock({ threads in
+      defer { threads = [] }
+      return threads
+    }) {
+      pthread_join(thread, nil)
+    }
+  }
+
+  // MARK: Reports
+
+  private func part(
+    _ operation: UInt64, _ outcome: CompletedMessage.Outcome
+  ) -> CompletedMessage.Part {
+    CompletedMessage.Part(operation: operation, part: rank, outcome: outcome)
+  }
+
+  /// Tells the node how operations ended. When it takes no more, the attachment is given up.
+  func report(_ parts: [CompletedMessage.Part], to attachment: Attachment) {
+    guard !parts.isEmpty else { return }
+    var writer = ByteWriter()
+    CompletedMessage(parts: parts).encode(to: &writer)
+    _ = attachment.post(MessageKind.completed, writer)
+  }
+
+  // MARK: Threads
+
+  /// Starts the threads at the first work, so that a process that only forks has none.
+  private func ensureThreads() -> Bool {
+    let mustStart = monitor.withLock { state in
+      defer { state.hasThreads = true }
+      return !state.hasThreads
+    }
+    guard mustStart else { return threads.withLock { !$0.isEmpty } }
+    for _ in 0..<threadCount {
+      var thread = pthread_t()
+      let context = Unmanaged.passRetained(self)
+      let status = pthread_create(
+        &thread, nil,
+        { context in
+          let engine = Unmanaged<CopyEngine>.fromOpaque(context!).takeRetainedValue()
+          clinux_block_signals()
+          _ = clinux_set_thread_name("kvbm-copy")
+          engine.loop()
+          return nil
+        }, context.toOpaque())
+      if status == 0 { threads.withLock { $0.append(thread) } } else { context.release() }
+    }
+    return threads.withLock { !$0.isEmpty }
+  }
+
+  private enum Turn {
+    case job(CopyJob)
+    case end
+  }
+
+  private func loop() {
+    while true {
+      let turn: Turn? = monitor.wait(until: Deadline(afterMilliseconds: 60_000)) { state in
+        if let job = state.loads.popFirst() ?? state.stores.popFirst() {
+          state.runningCount += 1
+          return .job(job)
+        }
+        return state.isStopping ? .end : nil
+      }
+      switch turn {
+      case .job(let job): run(job)
+      case .end: return
+      case nil: continue
+      }
+    }
+  }
+
+  private func run(_ job: CopyJob) {
+    if let progress = job.progress { runLoad(job, progress) } else { runStores(job) }
+  }
+
+  private func runStores(_ job: CopyJob) {
+    let parts = job.items.map { part($0.operation, $0.store()) }
+    report(parts, to: job.attachment)
+    monitor.change { state in
+      for item in job.items {
+        let count = state.sources[item.deviceBlock] ?? 1
+        state.sources[item.deviceBlock] = count > 1 ? count - 1 : nil
+      }
+      state.runningCount -= 1
+    }
+  }
+
+  private func runLoad(_ job: CopyJob, _ progress: LoadProgress) {
+    var firstFailed = Int.max
+    var isCorrupt = false
+    for item in job.items {
+      let outcome = item.load()
+      guard outcome != .success else { continue }
+      firstFailed = min(firstFailed, item.index)
+      isCorrupt = isCorrupt || outcome == .corrupt
+    }
+    let isLast = monitor.withLock { _ in
+      progress.firstFailed = min(progress.firstFailed, firstFailed)
+      progress.isCorrupt = progress.isCorrupt || isCorrupt
+      progress.remainingJobs -= 1
+      return progress.remainingJobs == 0
+    }
+    if isLast { end(progress, job.attachment) }
+    monitor.change { $0.runningCount -= 1 }
+  }
+
+  /// Tells the node first: it may give the slots to others only when nothing reads them any more.
+  private func end(_ progress: LoadProgress, _ attachment: Attachment) {
+    let isWhole = progress.firstFailed == Int(progress.blockCount)
+    let outcome: CompletedMessage.Outcome =
+      isWhole ? .success : progress.isCorrupt ? .corrupt : .failure
+    report([part(progress.operation, outcome)], to: attachment)
+    finish(
+      kvbm_load_result(
+        request: progress.request,
+        loaded_blocks: UInt32(truncatingIfNeeded: progress.firstFailed),
+        planned_blocks: progress.blockCount))
+  }
+}
+
+/// First in, first out, without moving what waits.
+struct JobQueue {
+  private var jobs: [CopyJob?] = []
+  private var head = 0
+
+  var isEmpty: Bool { head == jobs.count }
+
+  mutating func append(_ job: CopyJob) { jobs.append(job) }
+
+  mutating func popFirst() -> CopyJob? {
+    guard head < jobs.count else { return nil }
+    let job = jobs[head]
+    jobs[head] = nil
+    head += 1
+    if head == jobs.count {
+      jobs.removeAll(keepingCapacity: true)
+      head = 0
+    }
+    return job
+  }
+}

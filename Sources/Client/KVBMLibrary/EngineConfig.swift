@@ -1,0 +1,78 @@
+import CKVBM
+import Glibc
+import Wire
+
+/// The config of kvbm.h, checked and copied.
+struct EngineConfig: Sendable {
+  let socketPath: String
+  let engineUID: [UInt8]
+  let namespaceDescription: [UInt8]
+  let groups: [GroupDescription]
+  let workerCount: UInt32
+  let producerEngine: String
+  let producerDevice: String
+  let producerAttention: String
+  let callTimeoutMilliseconds: UInt32
+
+  static let callTimeoutDefault: UInt32 = 250
+  private static let descriptionBytesMax = 32 * 1024
+
+  init(_ pointer: UnsafePointer<kvbm_engine_config>?) throws(CallFailure) {
+    guard let config = pointer?.pointee else { throw .argument("config is null") }
+    socketPath = Self.text(config.socket_path)
+    let pathBytesMax = UnixSocket.pathBytesMax
+    guard !socketPath.isEmpty, socketPath.utf8.count <= pathBytesMax else {
+      throw .argument(
+        "socket_path has \(socketPath.utf8.count) bytes; it must have 1 to \(pathBytesMax)")
+    }
+    engineUID = withUnsafeBytes(of: config.engine_uid) { Array($0) }
+    let length = config.namespace_description_length
+    guard let description = config.namespace_description, length > 0,
+      length <= Self.descriptionBytesMax
+    else { throw .argument("namespace_description must have 1 to 32768 bytes") }
+    namespaceDescription = Array(UnsafeBufferPointer(start: description, count: length))
+    guard config.group_count > 0, config.group_count <= KVBM_GROUP_COUNT_MAX else {
+      throw .argument("group_count is \(config.group_count); it must be 1 to 8")
+    }
+    let groupCount = Int(config.group_count)
+    groups = withUnsafeBytes(of: config.groups) { raw in
+      raw.bindMemory(to: kvbm_group.self).prefix(groupCount).map(Self.group)
+    }
+    for group in groups where group.blockTokens == 0 || group.blockTokens > 1 << 16 {
+      throw .argument("block_tokens is \(group.blockTokens); it must be 1 to 65536")
+    }
+    for group in groups where group.blockTokens != groups[0].blockTokens {
+      throw .argument("groups of different block sizes are not supported")
+    }
+    guard config.worker_count > 0, config.worker_count <= 32 else {
+      throw .argument("worker_count is \(config.worker_count); it must be 1 to 32")
+    }
+    workerCount = config.worker_count
+    producerEngine = Self.text(config.producer_engine)
+    producerDevice = Self.text(config.producer_device)
+    producerAttention = Self.text(config.producer_attention)
+    callTimeoutMilliseconds =
+      config.call_timeout_ms == 0 ? Self.callTimeoutDefault : config.call_timeout_ms
+  }
+
+  func hello(_ role: Role, rank: UInt32) -> Hello {
+    Hello(
+      role: role, engineUID: engineUID, rank: rank, workerCount: workerCount, groups: groups,
+      producerEngine: producerEngine, producerDevice: producerDevice,
+      producerAttention: producerAttention, namespaceDescription: namespaceDescription)
+  }
+
+  private static func text(_ pointer: UnsafePointer<CChar>?) -> String {
+    guard let pointer else { return "" }
+    let bytes = UnsafeRawPointer(pointer).assumingMemoryBound(to: UInt8.self)
+    return String(
+      decoding: UnsafeBufferPointer(start: bytes, count: strnlen(pointer, 4096)), as: UTF8.self)
+  }
+
+  private static func group(_ group: kvbm_group) -> GroupDescription {
+    GroupDescription(
+      kind: group.kind, headCount: group.head_count, layerCount: group.layer_count,
+      blockTokens: group.block_tokens, tokenBytes: group.token_bytes,
+      elementBytes: group.element_bytes)
+  }
+}

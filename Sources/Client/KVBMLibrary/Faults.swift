@@ -1,0 +1,41 @@
+import Glibc
+
+/// Faults that a test build plants, one at a time by name, to prove that the tests would see them.
+///
+/// A release build has none of this: `isSet` is false there at compile time.
+enum Faults {
+  enum Kind: String, CaseIterable {
+    /// Blocks are stored from one token before their place.
+    case shift
+    /// The last head of a block is not loaded.
+    case drop
+    /// Loads are reported as done and nothing is copied.
+    case lie
+    /// Loads bring the layers in reverse order.
+    case layer
+    /// Keys ignore the request's salt.
+    case salt
+    /// Device blocks are overwritten while copies of them are pending.
+    case early
+  }
+
+  #if KVBM_FAULTS
+    private static let planted: Kind? = value("KVBM_FAULT").flatMap(Kind.init(rawValue:))
+    private static let copyDelayMicroseconds =
+      value("KVBM_TEST_COPY_DELAY_US").flatMap { UInt32($0) } ?? 0
+
+    static func isSet(_ kind: Kind) -> Bool { planted == kind }
+
+    /// Makes copies slow, so that races have room.
+    static func delayCopy() {
+      if copyDelayMicroseconds > 0 { usleep(copyDelayMicroseconds) }
+    }
+
+    private static func value(_ name: String) -> String? {
+      getenv(name).map { String(cString: $0) }
+    }
+  #else
+    @inline(__always) static func isSet(_ kind: Kind) -> Bool { false }
+    @inline(__always) static func delayCopy() {}
+  #endif
+}

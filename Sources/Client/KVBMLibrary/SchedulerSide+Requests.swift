@@ -1,0 +1,151 @@
+import BlockIdentity
+import CKVBM
+import Synchronization
+import Wire
+
+extension SchedulerSide {
+  func begin(_ identity: SequenceIdentity) throws(CallFailure) -> UInt64 {
+    let identity = Faults.isSet(.salt) ? SequenceIdentity() : identity
+    let root = identity.root(in: namespace)
+    return try state.withLock { (state) throws(CallFailure) in
+      guard state.requests.count < Self.requestCountMax else {
+        throw CallFailure(code: Int32(KVBM_LIMIT), text: "too many requests are open")
+      }
+      state.lastRequest &+= 1
+      state.requests[state.lastRequest] = Request(
+        keys: KeyChain(root: root, blockTokenCount: blockTokens))
+      return state.lastRequest
+    }
+  }
+
+  func append(
+    _ id: UInt64, _ tokens: UnsafeBufferPointer<UInt32>
+  ) throws(CallFailure) {
+    try state.withLock { (state) throws(CallFailure) in
+      guard let held = state.requests[id]?.keys.tokenCount else { throw .stale }
+      guard tokens.count <= Self.tokenCountMax - held else {
+        throw CallFailure(code: Int32(KVBM_LIMIT), text: "a request has too many tokens")
+      }
+      state.requests[id]?.keys.append(tokens)
+    }
+  }
+
+  func blockCount(_ id: UInt64) throws(CallFailure) -> Int64 {
+    try state.withLock { (state) throws(CallFailure) in
+      guard let request = state.requests[id] else { throw .stale }
+      return Int64(request.keys.keys.count)
+    }
+  }
+
+  func match(
+    _ id: UInt64, _ firstBlock: UInt32, _ blockCount: UInt32
+  ) throws(CallFailure) -> kvbm_match {
+    try state.withLock { (state) throws(CallFailure) in
+      guard let request = state.requests[id] else { throw .stale }
+      state.requests[id]?.match = nil
+      let count = min(Int(blockCount), WireFormat.keyCountMax)
+      let run = try Self.run(id, request.keys, firstBlock, UInt32(count))
+      guard count > 0, let attachment = link.current() else { return kvbm_match() }
+      guard let reply = askMatch(run, attachment) else { return kvbm_match() }
+      let ready = min(reply.readyCount, UInt32(count))
+      state.requests[id]?.match = Promise(
+        session: attachment.session, firstBlock: firstBlock, readyCount: ready)
+      return kvbm_match(
+        ready_blocks: ready, pending_blocks: min(reply.pendingCount, UInt32(count) - ready))
+    }
+  }
+
+  func load(
+    _ id: UInt64, _ firstBlock: UInt32, _ blockCount: UInt32,
+    _ deviceBlocks: UnsafePointer<UInt32>?
+  ) throws(CallFailure) {
+    try state.withLock { (state) throws(CallFailure) in
+      guard let request = state.requests[id] else { throw .stale }
+      let run = try Self.run(id, request.keys, firstBlock, blockCount)
+      let blocks = try copied(deviceBlocks, Int(blockCount))
+      guard !state.loads.contains(where: { $0.request == id }) else {
+        throw .argument("the request has a load in this step already")
+      }
+      var session: UInt64?
+      if let promise = request.match, promise.firstBlock == firstBlock,
+        blockCount <= promise.readyCount
+      {
+        session = promise.session
+      }
+      state.requests[id]?.match = nil
+      state.loads.append(
+        PlannedLoad(request: id, session: session, keys: run.keys, deviceBlocks: blocks))
+    }
+  }
+
+  func store(
+    _ id: UInt64, _ firstBlock: UInt32, _ blockCount: UInt32,
+    _ deviceBlocks: UnsafePointer<UInt32>?
+  ) throws(CallFailure) {
+    try state.withLock { (state) throws(CallFailure) in
+      guard let request = state.requests[id] else { throw .stale }
+      guard blockCount > 0 else { return }
+      let run = try Self.run(id, request.keys, firstBlock, blockCount)
+      let blocks = try copied(deviceBlocks, Int(blockCount))
+      state.stores.append(PlannedStore(run: run, deviceBlocks: blocks))
+    }
+  }
+
+  func end(_ id: UInt64) throws(CallFailure) {
+    try state.withLock { (state) throws(CallFailure) in
+      guard state.requests.removeValue(forKey: id) != nil else { throw .stale }
+      state.ended.append(id)
+    }
+  }
+
+  /// The keys of a range of full blocks.
+  private static func run(
+    _ id: UInt64, _ chain: KeyChain, _ firstBlock: UInt32, _ blockCount: UInt32
+  ) throws(CallFailure) -> KeyRun {
+    let first = Int(firstBlock)
+    let count = Int(blockCount)
+    guard first <= chain.keys.count, count <= chain.keys.count - first else {
+      throw .argument(
+        "blocks \(first)..<\(first + count) are not all full: the request has \(chain.keys.count)")
+    }
+    return KeyRun(
+      request: id, firstPosition: firstBlock, parentKey: chain.parent(of: first),
+      keys: Array(chain.keys[first..<first + count]))
+  }
+
+  private func copied(
+    _ blocks: UnsafePointer<UInt32>?, _ blockCount: Int
+  ) throws(CallFailure) -> [UInt32] {
+    guard let blocks else { throw .argument("device_blocks is null") }
+    return Array(UnsafeBufferPointer(start: blocks, count: blockCount * config.groups.count))
+  }
+
+  private func askMatch(_ run: KeyRun, _ attachment: Attachment) -> MatchReply? {
+    var writer = ByteWriter()
+    run.encode(to: &writer)
+    return ask(MessageKind.match, writer, attachment) { (reader) throws(WireError) in
+      try MatchReply(from: &reader)
+    }
+  }
+
+  /// Asks the node; a failure is noted, and means "nothing".
+  func ask<Reply>(
+    _ kind: UInt16, _ writer: ByteWriter, _ attachment: Attachment,
+    decode: (inout ByteReader) throws(WireError) -> Reply
+  ) -> Reply? {
+    do throws(CallFailure) {
+      let deadline = Deadline(afterMilliseconds: config.callTimeoutMilliseconds)
+      let body = try attachment.call(kind, writer, deadline: deadline)
+      do throws(WireError) {
+        return try body.decode(decode)
+      } catch {
+        attachment.abandon()
+        throw CallFailure(code: Int32(KVBM_PROTOCOL), text: "the node's reply cannot be read")
+      }
+    } catch {
+      setLastError(error.text)
+      link.note(error)
+      return nil
+    }
+  }
+}

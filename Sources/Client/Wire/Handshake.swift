@@ -1,0 +1,185 @@
+/// One cache group as an engine describes it, over all ranks.
+public struct GroupDescription: Equatable, Sendable {
+  public var kind: UInt32
+  public var headCount: UInt32
+  public var layerCount: UInt32
+  public var blockTokens: UInt32
+  public var tokenBytes: UInt32
+  public var elementBytes: UInt32
+
+  public init(
+    kind: UInt32, headCount: UInt32, layerCount: UInt32, blockTokens: UInt32, tokenBytes: UInt32,
+    elementBytes: UInt32
+  ) {
+    self.kind = kind
+    self.headCount = headCount
+    self.layerCount = layerCount
+    self.blockTokens = blockTokens
+    self.tokenBytes = tokenBytes
+    self.elementBytes = elementBytes
+  }
+}
+
+/// Which side of an inference engine attaches.
+public enum Role: UInt32, Sendable {
+  case scheduler = 1
+  case worker = 2
+  case observer = 3
+}
+
+/// The first packet: who attaches, and with what.
+public struct Hello: Equatable, Sendable {
+  public var role: Role
+  /// Random per engine instance, 16 bytes: what makes a scheduler and its workers one session.
+  public var engineUID: [UInt8]
+  public var rank: UInt32
+  public var workerCount: UInt32
+  public var groups: [GroupDescription]
+  public var producerEngine: String
+  public var producerDevice: String
+  public var producerAttention: String
+  /// The namespace's canonical description.
+  public var namespaceDescription: [UInt8]
+
+  public init(
+    role: Role, engineUID: [UInt8], rank: UInt32, workerCount: UInt32,
+    groups: [GroupDescription], producerEngine: String, producerDevice: String,
+    producerAttention: String, namespaceDescription: [UInt8]
+  ) {
+    self.role = role
+    self.engineUID = engineUID
+    self.rank = rank
+    self.workerCount = workerCount
+    self.groups = groups
+    self.producerEngine = producerEngine
+    self.producerDevice = producerDevice
+    self.producerAttention = producerAttention
+    self.namespaceDescription = namespaceDescription
+  }
+
+  public func encode() -> [UInt8] {
+    var writer = ByteWriter()
+    writer.put(WireFormat.helloMagic)
+    writer.put(WireFormat.version)
+    writer.put(role.rawValue)
+    writer.putBlob(engineUID)
+    writer.put(rank)
+    writer.put(workerCount)
+    writer.put(UInt32(truncatingIfNeeded: groups.count))
+    for group in groups {
+      writer.put(group.kind)
+      writer.put(group.headCount)
+      writer.put(group.layerCount)
+      writer.put(group.blockTokens)
+      writer.put(group.tokenBytes)
+      writer.put(group.elementBytes)
+    }
+    writer.putText(producerEngine)
+    writer.putText(producerDevice)
+    writer.putText(producerAttention)
+    writer.putBlob(namespaceDescription)
+    return writer.bytes
+  }
+
+  /// - Throws: `malformed`, or `version` when the other side is of another release.
+  public init(from reader: inout ByteReader) throws(WireError) {
+    guard try reader.take(UInt64.self) == WireFormat.helloMagic else { throw .malformed }
+    let version: UInt32 = try reader.take()
+    guard version == WireFormat.version else { throw .version(version) }
+    guard let role = Role(rawValue: try reader.take()) else { throw .malformed }
+    self.role = role
+    engineUID = Array(try reader.takeBlob())
+    guard engineUID.count == 16 else { throw .malformed }
+    rank = try reader.take()
+    workerCount = try reader.take()
+    groups = []
+    for _ in 0..<(try reader.takeCount(itemBytes: 24)) {
+      groups.append(
+        GroupDescription(
+          kind: try reader.take(), headCount: try reader.take(), layerCount: try reader.take(),
+          blockTokens: try reader.take(), tokenBytes: try reader.take(),
+          elementBytes: try reader.take()))
+    }
+    producerEngine = try reader.takeText()
+    producerDevice = try reader.takeText()
+    producerAttention = try reader.takeText()
+    namespaceDescription = Array(try reader.takeBlob())
+    try reader.finish()
+  }
+}
+
+/// The node's answer, with the ring's memory and both doorbells as descriptors.
+///
+/// One packet for each of `memoryCount` host memories follows, each with its descriptor.
+public struct Welcome: Equatable, Sendable {
+  /// Empty when attached; otherwise why not, with the remedy.
+  public var refusal: String
+  /// Differs for every node process.
+  public var nodeInstance: UInt64
+  /// Common to a scheduler and its workers; a plan is good only within its session.
+  public var session: UInt64
+  /// The host memory of each group, by index.
+  public var memoryOfGroup: [UInt32]
+  public var memoryCount: UInt32
+
+  public init(
+    refusal: String = "", nodeInstance: UInt64 = 0, session: UInt64 = 0,
+    memoryOfGroup: [UInt32] = [], memoryCount: UInt32 = 0
+  ) {
+    self.refusal = refusal
+    self.nodeInstance = nodeInstance
+    self.session = session
+    self.memoryOfGroup = memoryOfGroup
+    self.memoryCount = memoryCount
+  }
+
+  public func encode() -> [UInt8] {
+    var writer = ByteWriter()
+    writer.put(WireFormat.helloMagic)
+    writer.put(WireFormat.version)
+    writer.putText(refusal)
+    writer.put(nodeInstance)
+    writer.put(session)
+    writer.put(UInt32(truncatingIfNeeded: memoryOfGroup.count))
+    for memory in memoryOfGroup { writer.put(memory) }
+    writer.put(memoryCount)
+    return writer.bytes
+  }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    guard try reader.take(UInt64.self) == WireFormat.helloMagic else { throw .malformed }
+    let version: UInt32 = try reader.take()
+    guard version == WireFormat.version else { throw .version(version) }
+    refusal = try reader.takeText()
+    nodeInstance = try reader.take()
+    session = try reader.take()
+    memoryOfGroup = []
+    for _ in 0..<(try reader.takeCount(itemBytes: 4)) { memoryOfGroup.append(try reader.take()) }
+    memoryCount = try reader.take()
+    try reader.finish()
+  }
+}
+
+/// One host memory: slots of one size, one after the other, from the descriptor's beginning.
+public struct MemoryDescription: Equatable, Sendable {
+  public var slotBytes: UInt64
+  public var slotCount: UInt32
+
+  public init(slotBytes: UInt64, slotCount: UInt32) {
+    self.slotBytes = slotBytes
+    self.slotCount = slotCount
+  }
+
+  public func encode() -> [UInt8] {
+    var writer = ByteWriter()
+    writer.put(slotBytes)
+    writer.put(slotCount)
+    return writer.bytes
+  }
+
+  public init(from reader: inout ByteReader) throws(WireError) {
+    slotBytes = try reader.take()
+    slotCount = try reader.take()
+    try reader.finish()
+  }
+}

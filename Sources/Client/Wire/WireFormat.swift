@@ -1,0 +1,16 @@
+/// Numbers that both sides of the socket agree on.
+///
+/// The protocol is private to one release: node and library of different versions refuse each other
+/// by number and the engine serves without cache. docs/wire.md has the whole picture.
+public enum WireFormat {
+  public static let helloMagic: UInt64 = 0x314F_4C48_4D42_564B  // "KVBMHLO1"
+  public static let version: UInt32 = 1
+  /// A handshake packet's largest size.
+  public static let packetBytesMax = 64 * 1024
+  /// A ring message's largest size, header included.
+  public static let messageBytesMax = 2 << 20
+  /// Keys in one match or store; longer prefixes are asked for as far as this goes.
+  public static let keyCountMax = 65_536
+  /// The packet that says "this engine stops on purpose".
+  public static let goodbye: [UInt8] = Array("bye".utf8)
+}

@@ -1,0 +1,105 @@
+import BlockIdentity
+import Testing
+import Wire
+
+@Suite("Messages")
+struct MessageTests {
+  private let run = KeyRun(
+    request: 7, firstPosition: 3, parentKey: BlockKey(high: 1, low: 2),
+    keys: [BlockKey(high: 3, low: 4), BlockKey(high: 5, low: 6)])
+
+  private var hello: Hello {
+    Hello(
+      role: .worker, engineUID: Array(0..<16), rank: 1, workerCount: 2,
+      groups: [
+        GroupDescription(
+          kind: 0, headCount: 4, layerCount: 4, blockTokens: 32, tokenBytes: 128, elementBytes: 2)
+      ],
+      producerEngine: "vllm 0.32.0", producerDevice: "cpu", producerAttention: "CPU_ATTN",
+      namespaceDescription: Array("{}".utf8))
+  }
+
+  private var step: StepMessage {
+    var step = StepMessage()
+    step.ended = [1, 2]
+    step.loads = [StepMessage.Load(request: 7, count: 2)]
+    step.stores = [run]
+    return step
+  }
+
+  private var stepReply: StepReply {
+    var reply = StepReply()
+    reply.loads = [StepReply.Load(operation: 9, slots: [1, 2])]
+    reply.stores = [StepReply.Store(run: 0, index: 1, group: 0, slot: 5, operation: 11)]
+    return reply
+  }
+
+  /// Every message as bytes, with what reads it.
+  private var samples: [(name: String, bytes: [UInt8], read: ([UInt8]) throws -> Bool)] {
+    func encoded(_ body: (inout ByteWriter) -> Void) -> [UInt8] {
+      var writer = ByteWriter()
+      body(&writer)
+      return writer.bytes
+    }
+    let completed = CompletedMessage(parts: [.init(operation: 3, part: 1, outcome: .corrupt)])
+    let match = MatchReply(readyCount: 4, pendingCount: 5)
+    return [
+      ("hello", hello.encode(), { try $0.decode(Hello.init(from:)) == hello }),
+      ("step", encoded(step.encode), { try $0.decode(StepMessage.init(from:)) == step }),
+      (
+        "step reply", encoded(stepReply.encode),
+        { try $0.decode(StepReply.init(from:)) == stepReply }
+      ),
+      (
+        "completed", encoded(completed.encode),
+        { try $0.decode(CompletedMessage.init(from:)).parts == completed.parts }
+      ),
+      ("match", encoded(match.encode), { try $0.decode(MatchReply.init(from:)) == match }),
+    ]
+  }
+
+  @Test("Every message is read as it was written")
+  func roundTrip() throws {
+    for sample in samples { #expect(try sample.read(sample.bytes), "\(sample.name)") }
+  }
+
+  @Test("Every message that is cut anywhere, or longer, is refused")
+  func cut() {
+    for sample in samples {
+      for count in 0..<sample.bytes.count {
+        #expect(throws: WireError.self, "\(sample.name) cut to \(count)") {
+          _ = try sample.read(Array(sample.bytes.prefix(count)))
+        }
+      }
+      #expect(throws: WireError.self) { _ = try sample.read(sample.bytes + [0]) }
+    }
+  }
+
+  @Test("A false count of items costs nothing and is refused")
+  func falseCount() {
+    var writer = ByteWriter()
+    writer.put(UInt32.max)
+    #expect(throws: WireError.malformed) {
+      try writer.bytes.decode { (reader) throws(WireError) in try StepMessage(from: &reader) }
+    }
+  }
+
+  @Test("Random bytes never trap")
+  func randomBytes() {
+    var generator = SystemRandomNumberGenerator()
+    for _ in 0..<5_000 {
+      let count = Int.random(in: 0..<200, using: &generator)
+      let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
+      for sample in samples { _ = try? sample.read(bytes) }
+    }
+  }
+
+  @Test("A greeting of another release is told by its version")
+  func otherVersion() {
+    var bytes = hello.encode()
+    bytes[8] = 99
+    #expect(throws: WireError.version(99)) {
+      try bytes.decode { (reader) throws(WireError) in try Hello(from: &reader) }
+    }
+  }
+}
