@@ -1,0 +1,38 @@
+import CSHA256
+
+/// A SHA-256 digest.
+public struct Digest: Hashable, Sendable, BitwiseCopyable {
+  var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+
+  /// The digest of up to three byte ranges, one after the other.
+  init(
+    of first: UnsafeRawBufferPointer,
+    _ second: UnsafeRawBufferPointer = .init(start: nil, count: 0),
+    _ third: UnsafeRawBufferPointer = .init(start: nil, count: 0)
+  ) {
+    withUnsafeMutableBytes(of: &words) { digest in
+      csha256(
+        first.baseAddress, first.count, second.baseAddress, second.count, third.baseAddress,
+        third.count, digest.baseAddress)
+    }
+  }
+
+  /// The digest from its 32 bytes.
+  public init(bytes: UnsafeRawPointer) {
+    withUnsafeMutableBytes(of: &words) { $0.baseAddress!.copyMemory(from: bytes, byteCount: 32) }
+  }
+
+  /// Calls `body` with the 32 bytes.
+  public func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+    withUnsafeBytes(of: words) { body($0) }
+  }
+
+  public static func == (a: Digest, b: Digest) -> Bool { a.words == b.words }
+
+  public func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
+}
+
+extension Digest: CustomStringConvertible {
+  /// The 32 bytes in hexadecimal.
+  public var description: String { withBytes { Hexadecimal.string($0) } }
+}

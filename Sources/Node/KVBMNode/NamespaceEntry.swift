@@ -1,0 +1,21 @@
+import BlockEngine
+import BlockIdentity
+import KVLayout
+
+/// A namespace that the node has seen, in an engine or on disk.
+struct NamespaceEntry {
+  let namespace: Namespace
+  /// The shape of each group's blocks, by group.
+  var shapes: [Int: BlockShape] = [:]
+  /// The class of each group's slots, in order; set by the first engine that attaches.
+  var places: [GroupPlace] = []
+  /// The number for calls of engines; of the disk's blocks until one attaches.
+  var id: NamespaceID
+  /// Who makes its blocks now.
+  var producer = SlotProducer()
+
+  init(_ namespace: Namespace, id: NamespaceID) {
+    self.namespace = namespace
+    self.id = id
+  }
+}

@@ -1,0 +1,98 @@
+import Wire
+
+/// Everything that a node is told at its start.
+public struct NodeConfiguration: Sendable {
+  /// The Unix socket that engines attach to; made private to this user.
+  public var socketPath: String
+  /// Bytes of the host tier (G2).
+  public var hostCapacityBytes: Int
+  /// The disk tier (G3), if there is one.
+  public var disk: Disk?
+  /// Bytes of memory that are left to the machine and the cgroup.
+  public var hostReserveBytes = 256 << 20
+  /// Whether the node goes away with its last engine, as one that an engine started does.
+  public var endsWithLastEngine = false
+  /// How long it stays after its last engine went without a goodbye, so that a restarted one finds
+  /// it warm.
+  public var lingerSeconds = 60
+  /// How long a request waits for blocks from disk before the rest is computed.
+  public var stagingMilliseconds = 2_000
+  /// How long a stop waits for blocks on their way to disk.
+  public var drainSeconds = 30
+
+  /// The disk tier's part.
+  public struct Disk: Sendable {
+    public var path: String
+    public var capacityBytes: Int
+    public var threadCount = 2
+
+    public init(path: String, capacityBytes: Int) {
+      self.path = path
+      self.capacityBytes = capacityBytes
+    }
+  }
+
+  public init(socketPath: String, hostCapacityBytes: Int, disk: Disk? = nil) {
+    self.socketPath = socketPath
+    self.hostCapacityBytes = hostCapacityBytes
+    self.disk = disk
+  }
+
+  /// A tier below this holds no few blocks of any model worth serving.
+  public static let capacityBytesMin = 1 << 20
+
+  /// Checks what can be checked without touching anything.
+  ///
+  /// - Throws: The first setting that cannot be.
+  public func validate() throws(ConfigurationError) {
+    let pathBytes = socketPath.utf8.count
+    guard pathBytes > 0, pathBytes <= UnixSocket.pathBytesMax else {
+      throw ConfigurationError(
+        key: "socket", value: socketPath,
+        remedy: "a path of 1 to \(UnixSocket.pathBytesMax) bytes; this one has \(pathBytes)")
+    }
+    try Self.checkCapacity("host.capacity", hostCapacityBytes)
+    if let disk {
+      try Self.checkCapacity("disk.capacity", disk.capacityBytes)
+      guard !disk.path.isEmpty else {
+        throw ConfigurationError(key: "disk.path", value: "", remedy: "the path of a directory")
+      }
+      try Self.checkCount("disk.threads", disk.threadCount, 1...64)
+    }
+    try Self.checkCount("linger", lingerSeconds, 0...86_400)
+    try Self.checkCount("staging-timeout", stagingMilliseconds, 0...600_000)
+    try Self.checkCount("drain-timeout", drainSeconds, 0...3_600)
+  }
+
+  private static func checkCapacity(_ key: String, _ bytes: Int) throws(ConfigurationError) {
+    guard bytes >= capacityBytesMin else {
+      throw ConfigurationError(
+        key: key, value: ByteSize(bytes: bytes).description,
+        remedy: "at least \(ByteSize(bytes: capacityBytesMin)), as in \"20GiB\"")
+    }
+  }
+
+  private static func checkCount(
+    _ key: String, _ value: Int, _ range: ClosedRange<Int>
+  ) throws(ConfigurationError) {
+    guard range.contains(value) else {
+      throw ConfigurationError(
+        key: key, value: String(value), remedy: "\(range.lowerBound) to \(range.upperBound)")
+    }
+  }
+}
+
+/// A setting that cannot be, with what would be right.
+public struct ConfigurationError: Error, Equatable, CustomStringConvertible {
+  public let key: String
+  public let value: String
+  public let remedy: String
+
+  public init(key: String, value: String, remedy: String) {
+    self.key = key
+    self.value = value
+    self.remedy = remedy
+  }
+
+  public var description: String { "\(key) is \"\(value)\"; it must be \(remedy)" }
+}

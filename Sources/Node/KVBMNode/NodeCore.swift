@@ -1,0 +1,96 @@
+import BlockEngine
+import DiskTier
+import Glibc
+import Synchronization
+
+/// The engine under its lock, and the disk store whose outcomes it hears.
+///
+/// Any thread may enter through `state`; nothing under the lock waits or does I/O.
+final class NodeCore: Sendable {
+  let configuration: NodeConfiguration
+  /// Differs for every node process.
+  let instance: UInt64
+  let startedAt: Time
+  let store: DiskStore?
+  let state: Mutex<NodeState>
+  private let outcomes: OutcomeRelay
+
+  /// Opens the disk store, if there is one, and makes an engine.
+  init(_ configuration: NodeConfiguration) throws(NodeError) {
+    self.configuration = configuration
+    startedAt = Clock.now
+    instance = UInt64.random(in: 1 ... .max)
+    let outcomes = OutcomeRelay()
+    let store = try Self.openStore(configuration, outcomes)
+    self.outcomes = outcomes
+    self.store = store
+    var limits = Limits()
+    limits.stagingNanoseconds = UInt64(configuration.stagingMilliseconds) * 1_000_000
+    // Fewer than the store's queue takes, so that it refuses only when it is closed.
+    limits.readLimit = 128
+    limits.writeLimit = 64
+    let engine = BlockEngine(
+      limits: limits, epoch: UInt16.random(in: 1 ... .max), seed: UInt64.random(in: 0 ... .max))
+    state = Mutex(NodeState(engine: engine, store: store))
+    outcomes.core.withLock { $0 = self }
+  }
+
+  private static func openStore(
+    _ configuration: NodeConfiguration, _ outcomes: OutcomeRelay
+  ) throws(NodeError) -> DiskStore? {
+    guard let disk = configuration.disk else { return nil }
+    var options = DiskOptions()
+    options.threadCount = disk.threadCount
+    // A node that is about to end lets its lock go within moments: wait for it.
+    for attempt in 0... {
+      do throws(DiskTierError) {
+        return try DiskStore.open(
+          directory: disk.path, capacityBytes: disk.capacityBytes, options: options
+        ) { ticket, outcome in outcomes.deliver(ticket, outcome) }
+      } catch {
+        if case .inUse = error, attempt < 50 {
+          usleep(100_000)
+          continue
+        }
+        throw .disk("disk.path: \(error)")
+      }
+    }
+    return nil
+  }
+
+  /// A read or write has ended; on a thread of the driver.
+  fileprivate func ended(_ ticket: UInt64, _ outcome: DiskOutcome) {
+    let now = Clock.now
+    state.withLock { state in
+      let told: Outcome
+      switch outcome {
+      case .success: told = .success
+      case .corrupt(let fault):
+        told = .corrupt
+        state.diskFaults.corrupt += 1
+        state.diskFaults.lastReason = "\(fault)"
+      case .failure(let code):
+        told = .failure
+        state.diskFaults.failed += 1
+        state.diskFaults.lastReason = String(cString: strerror(code))
+      }
+      state.engine.completed(OperationID(ticket), part: 0, told, now: now)
+      state.settle(now: now)
+    }
+  }
+
+  /// Takes no more disk work; what was begun is carried out and told before this returns.
+  func closeStore() {
+    store?.close()
+    outcomes.core.withLock { $0 = nil }
+  }
+}
+
+/// Carries outcomes from the store, which exists first, to the core that opened it.
+private final class OutcomeRelay: Sendable {
+  let core = Mutex<NodeCore?>(nil)
+
+  func deliver(_ ticket: UInt64, _ outcome: DiskOutcome) {
+    core.withLock { $0 }?.ended(ticket, outcome)
+  }
+}

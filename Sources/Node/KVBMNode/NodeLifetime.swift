@@ -1,0 +1,82 @@
+import BlockEngine
+
+/// When a node ends by itself.
+struct NodeLifetime {
+  private let endsWithLastEngine: Bool
+  private let lingerNanoseconds: UInt64
+  private let drainNanoseconds: UInt64
+  /// When to end unless an engine comes.
+  private var idleDeadline: Time?
+  private(set) var isStopping = false
+  /// When a stop no longer waits for writes.
+  private var stopDeadline: Time?
+
+  init(_ configuration: NodeConfiguration, startedAt: Time) {
+    endsWithLastEngine = configuration.endsWithLastEngine
+    lingerNanoseconds = UInt64(configuration.lingerSeconds) * 1_000_000_000
+    drainNanoseconds = UInt64(configuration.drainSeconds) * 1_000_000_000
+    // An engine that started this node has that long to attach, and a minute at least.
+    if endsWithLastEngine {
+      idleDeadline = startedAt + max(lingerNanoseconds, 60_000_000_000)
+    }
+  }
+
+  mutating func sessionBegan() { idleDeadline = nil }
+
+  mutating func sessionEnded(_ session: Session, remaining: Int, now: Time) {
+    guard endsWithLastEngine, remaining == 0 else { return }
+    idleDeadline = session.endedCleanly ? now : now + lingerNanoseconds
+  }
+
+  /// Whether nobody has come for long enough.
+  func isIdleForGood(_ now: Time) -> Bool { idleDeadline.map { now >= $0 } ?? false }
+
+  mutating func stopBegan(now: Time) {
+    isStopping = true
+    stopDeadline = now + drainNanoseconds
+  }
+
+  /// Whether a stop may end, with so many writes still pending.
+  func mayEnd(pendingWrites: Int, now: Time) -> Bool {
+    guard isStopping, let stopDeadline else { return false }
+    return pendingWrites == 0 || now >= stopDeadline
+  }
+}
+
+extension Node {
+  /// Time passes.
+  func tick() {
+    let now = Clock.now
+    let (pendingWrites, fault) = core.state.withLock { state in
+      state.engine.tick(now)
+      state.settle(now: now)
+      return (state.engine.pendingWriteCount, state.engine.fault)
+    }
+    if let fault {
+      // The engine contradicts itself: what is in memory is not to be trusted, what is on disk is
+      // checked at every read. A successor starts from there.
+      NodeLog.error("broken invariant, the node ends: \(fault)")
+      return loop.stop()
+    }
+    if !sessions.isEmpty, core.hostNeed() != nil || core.diskNeed() != nil { keeper.wake() }
+    if !lifetime.isStopping && lifetime.isIdleForGood(now) {
+      NodeLog.info("the last engine has gone: stopping")
+      beginStop()
+    }
+    if lifetime.mayEnd(pendingWrites: pendingWrites, now: now) && sessions.isEmpty { loop.stop() }
+    if lifetime.mayEnd(pendingWrites: 0, now: now), lifetime.hasWaitedEnough(now) { loop.stop() }
+  }
+
+  /// Lets engines go and waits for writes; the loop ends when both are done, or time is up.
+  func beginStop() {
+    guard !lifetime.isStopping else { return loop.stop() }
+    lifetime.stopBegan(now: Clock.now)
+    stopListening()
+    for session in sessions.values { session.close() }
+  }
+}
+
+extension NodeLifetime {
+  /// Whether a stop's time is up, with whatever is left.
+  func hasWaitedEnough(_ now: Time) -> Bool { stopDeadline.map { now >= $0 } ?? false }
+}

@@ -1,0 +1,103 @@
+import BlockEngine
+import BlockIdentity
+import DiskTier
+import KVLayout
+
+/// All that the node's one lock guards: the engine, and what its numbers mean.
+struct NodeState: ~Copyable {
+  var engine: BlockEngine
+  var classes: [SlotClass] = []
+  /// By the engine's number; several numbers may mean one namespace.
+  var namespaceOfID: [Namespace] = []
+  var namespaces: [Namespace: NamespaceEntry] = [:]
+  /// How many sessions use each class, by its number.
+  var servedClasses: [Int: Int] = [:]
+  var sessionCount = 0
+  let store: DiskStore?
+  /// Effects that are being handed out.
+  private var drained: [Effect] = []
+  /// Outcomes of jobs that no driver took, to be told to the engine.
+  private var refused: [OperationID] = []
+  /// What the drivers said, by kind, for the log and the counters.
+  var diskFaults = DiskFaults()
+
+  init(engine: consuming BlockEngine, store: DiskStore?) {
+    self.engine = engine
+    self.store = store
+  }
+
+  /// Carries out what the engine wants, and shows `visit` what is for the asker.
+  ///
+  /// Call it after every call of the engine, before the lock is let go.
+  mutating func settle(now: Time, _ visit: (Effect) -> Void = { _ in }) {
+    repeat {
+      engine.drain(into: &drained)
+      for effect in drained { carryOut(effect, visit) }
+      let failures = refused
+      refused.removeAll(keepingCapacity: true)
+      for operation in failures { engine.completed(operation, part: 0, .failure, now: now) }
+    } while !engine.effects.isEmpty
+  }
+
+  private mutating func carryOut(_ effect: Effect, _ visit: (Effect) -> Void) {
+    switch effect {
+    case .read(let operation, let record, let source, let target):
+      if !read(operation, record, source, target) { refused.append(operation) }
+    case .write(let operation, let record, let source, let target):
+      if !write(operation, record, source, target) { refused.append(operation) }
+    case .offload, .onboard: visit(effect)
+    case .loadEnded, .stored, .removed: break
+    }
+  }
+
+  private func read(
+    _ operation: OperationID, _ record: BlockRecord, _ source: BlockRef, _ target: BlockRef
+  ) -> Bool {
+    guard let store, let entry = entry(of: record),
+      let shape = entry.shapes[Int(record.group)],
+      let place = slotClass(source).diskPlace(of: source.block.slot.rawValue),
+      shape.slotBytes == place.extent.slotBytes
+    else { return false }
+    return store.read(
+      ticket: operation.rawValue, extent: place.extent, slot: place.slot,
+      into: slotClass(target).memory.slot(target.block.slot.index),
+      expecting: SlotExpectation(
+        namespace: entry.namespace, key: record.key, group: UInt16(record.group), shape: shape))
+  }
+
+  private func write(
+    _ operation: OperationID, _ record: BlockRecord, _ source: BlockRef, _ target: BlockRef
+  ) -> Bool {
+    guard let store, let entry = entry(of: record),
+      let shape = entry.shapes[Int(record.group)],
+      let place = slotClass(target).diskPlace(of: target.block.slot.rawValue),
+      shape.slotBytes == place.extent.slotBytes
+    else { return false }
+    var description = SlotDescription(
+      namespace: entry.namespace, key: record.key, group: UInt16(record.group), shape: shape)
+    description.parentKey = record.parentKey
+    description.position = record.position
+    description.partCount = UInt16(entry.places[Int(record.group)].partCount)
+    description.createdUnixNanoseconds = Clock.unixNanoseconds
+    description.lastUsedUnixNanoseconds = description.createdUnixNanoseconds
+    description.producer = entry.producer
+    return store.write(
+      ticket: operation.rawValue, extent: place.extent, slot: place.slot,
+      from: slotClass(source).memory.slot(source.block.slot.index), description: description)
+  }
+
+  private func slotClass(_ block: BlockRef) -> SlotClass { classes[Int(block.classID.rawValue)] }
+
+  private func entry(of record: BlockRecord) -> NamespaceEntry? {
+    let number = Int(record.namespace.rawValue)
+    return number < namespaceOfID.count ? namespaces[namespaceOfID[number]] : nil
+  }
+}
+
+/// What went wrong on disk, by kind. Only ever rises.
+struct DiskFaults {
+  var corrupt = 0
+  var failed = 0
+  /// The last one's reason, for the log.
+  var lastReason = ""
+}

@@ -1,0 +1,126 @@
+import BlockEngine
+import FoundationEssentials
+import Glibc
+import Synchronization
+
+/// What a node holds and has done, for people and programs; see docs/operations.md.
+public struct NodeStatistics: Codable, Sendable {
+  /// Slots of one size in one tier, by their state; they add up to `absent` + capacity.
+  public struct TierFigures: Codable, Sendable {
+    public var tier: String
+    public var slotBytes: Int
+    public var absent: Int
+    public var free: Int
+    public var filling: Int
+    public var pinned: Int
+    public var cached: Int
+    public var quarantined: Int
+  }
+
+  public var version: String
+  public var pid: Int
+  public var uptimeSeconds: Double
+  public var sessions: Int
+  public var hostCapacityBytes: Int
+  public var hostPopulatedBytes: Int
+  public var diskCapacityBytes: Int
+  public var diskExtentBytes: Int
+  /// Blocks that wait to be written to disk, or are being written.
+  public var pendingWrites: Int
+  public var tiers: [TierFigures]
+  /// The engine's counters, by name.
+  public var counters: [String: Int]
+  /// Why the node does less than it was asked to; empty when all is well.
+  public var degraded: [String]
+
+  /// The same as one JSON object, keys in order.
+  public var json: String {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    guard let data = try? encoder.encode(self) else { return "{}" }
+    return String(decoding: data, as: UTF8.self)
+  }
+
+  /// A few lines for people.
+  public var lines: [String] {
+    var lines = [
+      "kvbm \(version), pid \(pid), up \(Int(uptimeSeconds)) s, sessions: \(sessions)",
+      "host   \(ByteSize(bytes: hostPopulatedBytes)) of \(ByteSize(bytes: hostCapacityBytes))",
+      "disk   \(ByteSize(bytes: diskExtentBytes)) of \(ByteSize(bytes: diskCapacityBytes)), "
+        + "\(pendingWrites) blocks to be written",
+    ]
+    for tier in tiers {
+      lines.append(
+        "\(tier.tier)   slots of \(ByteSize(bytes: tier.slotBytes)): \(tier.cached) cached, "
+          + "\(tier.pinned) pinned, \(tier.filling) filling, \(tier.free) free, "
+          + "\(tier.quarantined) quarantined")
+    }
+    for (name, value) in counters.sorted(by: { $0.key < $1.key }) where value != 0 {
+      lines.append("\(name) \(value)")
+    }
+    return lines + degraded.map { "degraded: \($0)" }
+  }
+}
+
+extension NodeStatistics {
+  /// Reads what `json` wrote.
+  public init(json: String) throws {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    self = try decoder.decode(NodeStatistics.self, from: Data(json.utf8))
+  }
+}
+
+extension NodeCore {
+  /// Takes all figures at one moment.
+  func statistics() -> NodeStatistics {
+    let uptime = Clock.now.nanoseconds - startedAt.nanoseconds
+    let diskExtentBytes = store?.committedBytes ?? 0
+    return state.withLock { state in
+      var counters: [String: Int] = [:]
+      let count = { (name: String, value: Int) in counters[snakeCase(name)] = value }
+      state.engine.counters.forEach(count)
+      counters["disk_corrupt"] = state.diskFaults.corrupt
+      counters["disk_failed"] = state.diskFaults.failed
+      var degraded: [String] = []
+      if let fault = state.engine.fault { degraded.append("engine: \(fault)") }
+      return NodeStatistics(
+        version: NodeVersion.text, pid: Int(getpid()),
+        uptimeSeconds: Double(uptime / 1_000_000) / 1_000, sessions: state.sessionCount,
+        hostCapacityBytes: configuration.hostCapacityBytes,
+        hostPopulatedBytes: state.classes.reduce(0) { $0 + $1.populatedBytes },
+        diskCapacityBytes: configuration.disk?.capacityBytes ?? 0,
+        diskExtentBytes: diskExtentBytes, pendingWrites: state.engine.pendingWriteCount,
+        tiers: state.tierStatistics(hasDisk: store != nil), counters: counters,
+        degraded: degraded)
+    }
+  }
+
+  /// "blocksLoaded" as "blocks_loaded".
+  private func snakeCase(_ name: String) -> String {
+    var text = ""
+    for letter in name {
+      if letter.isUppercase { text += "_" }
+      text += letter.lowercased()
+    }
+    return text
+  }
+}
+
+extension NodeState {
+  fileprivate borrowing func tierStatistics(hasDisk: Bool) -> [NodeStatistics.TierFigures] {
+    var tiers: [NodeStatistics.TierFigures] = []
+    for slotClass in classes {
+      for tier in [Tier.host, .disk] where tier == .host || hasDisk {
+        guard let counts = engine.counts(tier, slotClass.id) else { continue }
+        tiers.append(
+          NodeStatistics.TierFigures(
+            tier: "\(tier)", slotBytes: slotClass.slotBytes, absent: counts.absent,
+            free: counts.free, filling: counts.filling, pinned: counts.pinned,
+            cached: counts.cached, quarantined: counts.quarantined))
+      }
+    }
+    return tiers
+  }
+}

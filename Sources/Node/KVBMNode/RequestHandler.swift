@@ -1,0 +1,142 @@
+import BlockEngine
+import BlockIdentity
+import Synchronization
+import Wire
+
+/// Turns the messages of a session's rings into calls of the engine, on the event loop's thread.
+struct RequestHandler {
+  let core: NodeCore
+
+  /// Serves one message; false when the client broke the protocol or takes no answers.
+  func serve(
+    _ header: MessageHeader, _ body: [UInt8], _ connection: ClientConnection, _ session: Session
+  ) -> Bool {
+    guard let channel = connection.channel else { return false }
+    var writer = ByteWriter()
+    do throws(WireError) {
+      switch (header.kind, connection.role) {
+      case (MessageKind.match, .scheduler):
+        let run = try body.decode { (reader) throws(WireError) in
+          let run = try KeyRun(from: &reader)
+          try reader.finish()
+          return run
+        }
+        match(run, session).encode(to: &writer)
+      case (MessageKind.step, .scheduler):
+        let step = try body.decode { (reader) throws(WireError) in
+          try StepMessage(from: &reader)
+        }
+        settle(step, session).encode(to: &writer)
+      case (MessageKind.completed, .worker):
+        let completed = try body.decode { (reader) throws(WireError) in
+          try CompletedMessage(from: &reader)
+        }
+        note(completed, connection.rank)
+        return true
+      case (MessageKind.statistics, .scheduler):
+        writer.putRaw(core.statistics().json.utf8)
+      default:
+        return false
+      }
+    } catch {
+      return false
+    }
+    return channel.reply(to: header, writer)
+  }
+
+  private func match(_ run: KeyRun, _ session: Session) -> MatchReply {
+    guard session.isComplete else { return MatchReply(readyCount: 0, pendingCount: 0) }
+    let id = RequestID(engine: session.engine, number: run.request)
+    let now = Clock.now
+    return core.state.withLock { state in
+      let match = state.engine.match(
+        id, in: session.namespace.id, keys: run.keys.span,
+        firstPosition: Int(run.firstPosition), parentKey: run.parentKey, now: now)
+      state.settle(now: now)
+      return MatchReply(
+        readyCount: UInt32(clamping: match.readyCount),
+        pendingCount: UInt32(clamping: match.pendingCount))
+    }
+  }
+
+  private func settle(_ step: StepMessage, _ session: Session) -> StepReply {
+    let now = Clock.now
+    return core.state.withLock { state in
+      var reply = StepReply()
+      // Loads first: a request may end in the very step that grants its load.
+      for load in step.loads { reply.loads.append(begin(load, session, &state, now)) }
+      for (index, run) in step.stores.enumerated() where session.isComplete {
+        store(run, index, session, &state, now, &reply)
+      }
+      for request in step.ended {
+        state.engine.cancel(RequestID(engine: session.engine, number: request))
+      }
+      state.engine.endStep(session.engine)
+      state.settle(now: now)
+      return reply
+    }
+  }
+
+  private func begin(
+    _ load: StepMessage.Load, _ session: Session, _ state: inout NodeState, _ now: Time
+  ) -> StepReply.Load {
+    let id = RequestID(engine: session.engine, number: load.request)
+    guard let operation = state.engine.commit(id, count: Int(load.count), now: now) else {
+      return StepReply.Load(operation: 0, slots: [])
+    }
+    // Effects come position by position; the plan wants them group by group.
+    let groupCount = session.namespace.places.count
+    var slots = [UInt32](repeating: 0, count: Int(load.count) * groupCount)
+    var firstPosition: Int?
+    state.settle(now: now) { effect in
+      guard case .onboard(operation, _, let position, let group, let source) = effect else {
+        return
+      }
+      let first = firstPosition ?? position
+      firstPosition = first
+      slots[group * Int(load.count) + position - first] = source.block.slot.rawValue
+    }
+    return StepReply.Load(operation: operation.rawValue, slots: slots)
+  }
+
+  private func store(
+    _ run: KeyRun, _ index: Int, _ session: Session, _ state: inout NodeState, _ now: Time,
+    _ reply: inout StepReply
+  ) {
+    _ = state.engine.prepareStore(
+      RequestID(engine: session.engine, number: run.request), in: session.namespace.id,
+      keys: run.keys.span, firstPosition: Int(run.firstPosition), parentKey: run.parentKey,
+      now: now)
+    state.settle(now: now) { effect in
+      guard case .offload(let operation, _, let position, let group, let target) = effect else {
+        return
+      }
+      reply.stores.append(
+        StepReply.Store(
+          run: UInt32(index), index: UInt32(position) - run.firstPosition, group: UInt32(group),
+          slot: target.block.slot.rawValue, operation: operation.rawValue))
+    }
+  }
+
+  private func note(_ completed: CompletedMessage, _ rank: UInt32) {
+    let now = Clock.now
+    core.state.withLock { state in
+      // A worker speaks for its own part, whatever the message says.
+      for part in completed.parts {
+        state.engine.completed(
+          OperationID(part.operation), part: Int(rank), Outcome(part.outcome), now: now)
+      }
+      state.settle(now: now)
+    }
+  }
+}
+
+extension Outcome {
+  init(_ outcome: CompletedMessage.Outcome) {
+    switch outcome {
+    case .success: self = .success
+    case .failure: self = .failure
+    case .corrupt: self = .corrupt
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import BlockEngine
+import DiskTier
+import HostTier
+
+/// All slots of one size: where in host memory and on disk the engine's slot numbers lie.
+struct SlotClass {
+  let id: ClassID
+  let slotBytes: Int
+  let memory: HostMemory
+  /// Which extents of `memory` have their pages.
+  private(set) var isPopulated: [Bool]
+  /// Extents on disk with the slot number of their first slot, by that number.
+  private(set) var diskExtents: [(firstSlot: Int, extent: DiskExtent)] = []
+  private let diskSlotLimit: Int
+
+  init(id: ClassID, memory: HostMemory, diskSlotLimit: Int) {
+    self.id = id
+    self.memory = memory
+    self.diskSlotLimit = diskSlotLimit
+    slotBytes = memory.slotBytes
+    isPopulated = Array(repeating: false, count: memory.extentCount)
+  }
+
+  // MARK: Host
+
+  /// Bytes of memory that the class has.
+  var populatedBytes: Int { isPopulated.count { $0 } * memory.extentBytes }
+
+  /// The first extent without pages.
+  var nextUnpopulated: Int? { isPopulated.firstIndex(of: false) }
+
+  /// The last extent with pages: the first to be given up.
+  var lastPopulated: Int? { isPopulated.lastIndex(of: true) }
+
+  mutating func setPopulated(_ extent: Int, _ value: Bool) { isPopulated[extent] = value }
+
+  /// The engine's slot numbers of a host extent.
+  func hostSlots(ofExtent extent: Int) -> Range<UInt32> {
+    let slots = memory.slots(ofExtent: extent)
+    return UInt32(slots.lowerBound)..<UInt32(slots.upperBound)
+  }
+
+  // MARK: Disk
+
+  /// Gives an extent the first free range of slot numbers that is long enough; nil when none is.
+  mutating func enter(_ extent: DiskExtent) -> Range<UInt32>? {
+    var first = 0
+    var place = 0
+    for (index, entry) in diskExtents.enumerated() {
+      if entry.firstSlot - first >= extent.slotCount { break }
+      first = entry.firstSlot + entry.extent.slotCount
+      place = index + 1
+    }
+    guard first + extent.slotCount <= diskSlotLimit else { return nil }
+    diskExtents.insert((first, extent), at: place)
+    return UInt32(first)..<UInt32(first + extent.slotCount)
+  }
+
+  /// The engine's slot numbers of an extent, at an index of `diskExtents`.
+  func diskSlots(at index: Int) -> Range<UInt32> {
+    let (first, extent) = diskExtents[index]
+    return UInt32(first)..<UInt32(first + extent.slotCount)
+  }
+
+  mutating func removeDiskExtent(at index: Int) { diskExtents.remove(at: index) }
+
+  /// Where a slot number lies on disk; nil for one that no extent has.
+  func diskPlace(of slot: UInt32) -> (extent: DiskExtent, slot: Int)? {
+    var low = 0
+    var high = diskExtents.count
+    while low < high {
+      let middle = (low + high) / 2
+      if diskExtents[middle].firstSlot <= Int(slot) { low = middle + 1 } else { high = middle }
+    }
+    guard low > 0 else { return nil }
+    let (first, extent) = diskExtents[low - 1]
+    let offset = Int(slot) - first
+    return offset < extent.slotCount ? (extent, offset) : nil
+  }
+}

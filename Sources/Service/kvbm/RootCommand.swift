@@ -1,0 +1,13 @@
+import ArgumentParser
+
+/// The `kvbm` command.
+@main
+struct RootCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "kvbm",
+    abstract: "A KV-cache block manager for LLM inference.",
+    subcommands: [
+      ServeCommand.self, StatusCommand.self, InspectCommand.self, VerifyCommand.self,
+      VersionCommand.self,
+    ])
+}

@@ -1,0 +1,101 @@
+import ArgumentParser
+import Glibc
+import KVBMNode
+
+/// Runs a node until it is told to stop, or its last engine goes.
+struct ServeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "serve",
+    abstract: "Run a node: host memory and disk for the engines of this machine.",
+    discussion: """
+      Engines attach over the socket. Every flag has a variable: --host-capacity is \
+      KVBM_HOST_CAPACITY; a flag wins. Sizes are written "512MiB", "20GB" or as a count of bytes.
+      """)
+
+  @Option(help: "The Unix socket to listen at. [KVBM_SOCKET]")
+  var socket: String?
+
+  @Option(help: "Size of the host tier (G2). [KVBM_HOST_CAPACITY]", transform: ByteSize.parse)
+  var hostCapacity: ByteSize?
+
+  @Option(
+    help: "Memory to leave to the machine and the cgroup. [KVBM_HOST_RESERVE]",
+    transform: ByteSize.parse)
+  var hostReserve: ByteSize?
+
+  @Option(help: "Directory of the disk tier (G3). [KVBM_DISK_PATH]")
+  var diskPath: String?
+
+  @Option(help: "Size of the disk tier. [KVBM_DISK_CAPACITY]", transform: ByteSize.parse)
+  var diskCapacity: ByteSize?
+
+  @Option(help: "Threads that read and write the disk. [KVBM_DISK_THREADS]")
+  var diskThreads: Int?
+
+  @Option(help: "Milliseconds a request waits for blocks from disk. [KVBM_STAGING_TIMEOUT]")
+  var stagingTimeout: Int?
+
+  @Option(help: "Seconds to stay after an engine went without goodbye. [KVBM_LINGER]")
+  var linger: Int?
+
+  @Option(help: "Seconds that a stop waits for writes to disk. [KVBM_DRAIN_TIMEOUT]")
+  var drainTimeout: Int?
+
+  @Flag(help: "End with the last engine, as a node that an engine started does.")
+  var parentStarted = false
+
+  func run() throws {
+    let configuration = try resolved()
+    do throws(NodeError) {
+      let node = try Node(configuration)
+      try node.run()
+    } catch {
+      NodeLog.error(error.description)
+      throw ExitCode(error.exitCode)
+    }
+  }
+
+  /// Flags, then variables, then defaults.
+  private func resolved() throws -> NodeConfiguration {
+    let path = diskPath ?? Environment.text("KVBM_DISK_PATH")
+    let capacity = try diskCapacity ?? Environment.byteSize("KVBM_DISK_CAPACITY")
+    var disk: NodeConfiguration.Disk?
+    switch (path, capacity) {
+    case (let path?, let capacity?):
+      disk = NodeConfiguration.Disk(path: path, capacityBytes: capacity.bytes)
+    case (nil, nil): break
+    case (_?, nil):
+      throw ValidationError("--disk-path needs --disk-capacity, \(ByteSize.remedy)")
+    case (nil, _?):
+      throw ValidationError("--disk-capacity needs --disk-path, the path of a directory")
+    }
+    if let threads = try diskThreads ?? Environment.integer("KVBM_DISK_THREADS") {
+      disk?.threadCount = threads
+    }
+    guard let host = try hostCapacity ?? Environment.byteSize("KVBM_HOST_CAPACITY") else {
+      throw ValidationError("--host-capacity is missing; it must be \(ByteSize.remedy)")
+    }
+    var configuration = NodeConfiguration(
+      socketPath: socket ?? Environment.text("KVBM_SOCKET") ?? Environment.defaultSocketPath,
+      hostCapacityBytes: host.bytes, disk: disk)
+    if let reserve = try hostReserve ?? Environment.byteSize("KVBM_HOST_RESERVE") {
+      configuration.hostReserveBytes = reserve.bytes
+    }
+    if let seconds = try linger ?? Environment.integer("KVBM_LINGER") {
+      configuration.lingerSeconds = seconds
+    }
+    if let milliseconds = try stagingTimeout ?? Environment.integer("KVBM_STAGING_TIMEOUT") {
+      configuration.stagingMilliseconds = milliseconds
+    }
+    if let seconds = try drainTimeout ?? Environment.integer("KVBM_DRAIN_TIMEOUT") {
+      configuration.drainSeconds = seconds
+    }
+    configuration.endsWithLastEngine = parentStarted
+    do throws(ConfigurationError) {
+      try configuration.validate()
+    } catch {
+      throw ValidationError(error.description)
+    }
+    return configuration
+  }
+}

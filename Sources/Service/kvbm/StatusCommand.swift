@@ -1,0 +1,28 @@
+import ArgumentParser
+import KVBMNode
+
+/// Asks a running node for its counters.
+struct StatusCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "status", abstract: "Show what a running node holds and has done.")
+
+  @Option(help: "The node's socket. [KVBM_SOCKET]")
+  var socket: String?
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func run() throws {
+    let path = socket ?? Environment.text("KVBM_SOCKET") ?? Environment.defaultSocketPath
+    let report: String
+    do throws(NodeError) {
+      report = try NodeStatus.ask(socketPath: path)
+    } catch {
+      NodeLog.error(error.description)
+      throw ExitCode(error.exitCode)
+    }
+    if json { return printLine(report) }
+    let status = try NodeStatistics(json: report)
+    for line in status.lines { printLine(line) }
+  }
+}

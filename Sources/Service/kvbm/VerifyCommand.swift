@@ -1,0 +1,72 @@
+import ArgumentParser
+import DiskTier
+import KVBMNode
+
+/// Reads and checks every block of a store on disk.
+struct VerifyCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify",
+    abstract: "Read and check every block of a disk tier; exit 1 when something is damaged.",
+    discussion: """
+      Changes nothing. A damaged block is no danger: a node checks what it reads, and drops it. \
+      While a node serves from the directory the answer is a moment's picture.
+      """)
+
+  @Option(help: "The disk tier's directory. [KVBM_DISK_PATH]")
+  var disk: String?
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func run() throws {
+    let inspector = try StoreAccess.open(disk)
+    var bar = ProgressBar("blocks", isQuiet: json)
+    let report = inspector.verify { done, total in
+      bar.show(
+        Int(done), Int(total),
+        note: "\(ByteSize(bytes: Int(done))) of \(ByteSize(bytes: Int(total)))")
+    }
+    bar.end()
+    let isSound = report.damageCount == 0 && report.warnings.isEmpty
+    if json {
+      try printJSON(VerifyOutput(report))
+    } else {
+      for damage in report.damages { printLine("damaged: \(damage)") }
+      for warning in report.warnings { printLine("warning: \(warning)") }
+      printLine(
+        "\(report.intactCount) blocks intact (\(ByteSize(bytes: report.checkedBytes)) checked), "
+          + "\(report.damageCount) damaged, \(report.freeCount) slots free, "
+          + "\(report.otherVersionCount) of another version")
+    }
+    if !isSound { throw ExitCode.failure }
+  }
+}
+
+private struct VerifyOutput: Encodable {
+  struct Damage: Encodable {
+    let path: String
+    let slot: Int
+    let byteOffset: Int64
+    let reason: String
+  }
+
+  let intact: Int
+  let free: Int
+  let otherVersion: Int
+  let checkedBytes: Int
+  let damaged: Int
+  let damages: [Damage]
+  let warnings: [String]
+
+  init(_ report: VerifyReport) {
+    intact = report.intactCount
+    free = report.freeCount
+    otherVersion = report.otherVersionCount
+    checkedBytes = report.checkedBytes
+    damaged = report.damageCount
+    warnings = report.warnings
+    damages = report.damages.map {
+      Damage(path: $0.path, slot: $0.slot, byteOffset: $0.byteOffset, reason: "\($0)")
+    }
+  }
+}
