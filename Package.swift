@@ -76,6 +76,10 @@ let outer: [Target] = [
       "KVBMNode", "DiskTier", "Wire",
       .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ], path: "Sources/Service/kvbm"),
+  .executableTarget(
+    name: "kvbm-benchmarks",
+    dependencies: ["BlockIdentity", "BlockPolicy", "BlockPool", "KVLayout"],
+    path: "Benchmarks/Core"),
   .testTarget(name: "WireTests", dependencies: ["Wire", "BlockIdentity"]),
   .testTarget(name: "NodeTests", dependencies: ["KVBMNode", "KVBMLibrary", "CKVBM", "Wire"]),
 ]

@@ -84,6 +84,13 @@ struct MessageTests {
     }
   }
 
+  @Test("A key that marks empty slots is refused")
+  func emptyKey() {
+    var writer = ByteWriter()
+    KeyRun(request: 1, firstPosition: 0, parentKey: .none, keys: [.none]).encode(to: &writer)
+    #expect(throws: WireError.malformed) { try writer.bytes.decode(KeyRun.init(from:)) }
+  }
+
   @Test("Random bytes never trap")
   func randomBytes() {
     var generator = SystemRandomNumberGenerator()

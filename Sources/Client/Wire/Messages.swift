@@ -36,7 +36,10 @@ public struct KeyRun: Equatable, Sendable {
     firstPosition = try reader.take()
     parentKey = try reader.takeKey()
     keys = try reader.takeKeys()
-    guard keys.count <= WireFormat.keyCountMax else { throw .malformed }
+    // No digest begins with eight zero bytes; pools mark empty slots with such a key.
+    guard keys.count <= WireFormat.keyCountMax, keys.allSatisfy({ $0.high != 0 }) else {
+      throw .malformed
+    }
   }
 
   /// A run takes at least this.

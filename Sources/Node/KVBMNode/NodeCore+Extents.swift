@@ -134,7 +134,7 @@ extension NodeCore {
       var residents: [Resident] = []
       for block in scan.blocks {
         let description = block.description
-        guard
+        guard description.key.high != 0,
           let id = state.scannedNamespace(
             description.namespace, group: Int(description.group), shape: description.shape)
         else { continue }

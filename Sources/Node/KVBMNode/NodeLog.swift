@@ -2,7 +2,11 @@ import Glibc
 
 /// Lines for whoever runs the node, on standard error: time, level, message.
 public enum NodeLog {
-  public enum Level: String, Sendable { case info = "INFO", warning = "WARNING", error = "ERROR" }
+  public enum Level: String, Sendable {
+    case info = "INFO"
+    case warning = "WARNING"
+    case error = "ERROR"
+  }
 
   /// Writes one line, whole.
   public static func write(_ level: Level, _ message: String) {
