@@ -36,6 +36,9 @@ public final class Node: @unchecked Sendable {
     }
     self.configuration = configuration
     signals = clinux_signalfd()
+    // A file beyond the process's limit is an error of that write, and no more.
+    signal(SIGXFSZ, SIG_IGN)
+    signal(SIGPIPE, SIG_IGN)
     claim = try SocketClaim(path: configuration.socketPath)
     guard let loop = EventLoop() else {
       throw .system("the system gives no event descriptors: \(String(cString: strerror(errno)))")

@@ -1,0 +1,77 @@
+/// Equal copies between device memory and a slot: `tokens × halves` runs of `byteCount` bytes.
+///
+/// One run stands for one or several layers of any head of any block. Contiguous dimensions have
+/// been merged into `byteCount`, and then count 1.
+struct CopyRun: BitwiseCopyable {
+  /// The first layer's device memory.
+  var base: UnsafeMutableRawPointer
+  /// Bytes from a device block to the next one.
+  var blockStride: Int
+  /// Bytes from a head in device memory to the next one.
+  var headStride: Int
+  /// From the beginning of a head in the slot.
+  var slotOffset: Int
+  /// Tokens that are copied one by one, and their strides.
+  var tokenCount: Int
+  /// In device memory.
+  var tokenStride: Int
+  /// In the slot.
+  var tokenBytes: Int
+  /// 2 when K and V are copied one by one.
+  var halfCount: Int
+  /// From K to V in device memory; in the slot it is `byteCount`.
+  var halfStride: Int
+  /// Bytes of one copy.
+  var byteCount: Int
+
+  /// The copies of one layer, merged as far as its strides allow.
+  init(_ layer: DeviceLayer, index: Int, shape: BlockShape) {
+    base = layer.base
+    blockStride = layer.blockStride
+    headStride = layer.headStride
+    slotOffset = index &* shape.layerBytes
+    tokenCount = shape.blockTokens
+    tokenStride = layer.tokenStride
+    tokenBytes = shape.tokenBytes
+    halfCount = 2
+    halfStride = layer.kvStride
+    byteCount = shape.tokenBytes / 2
+    if layer.kvStride == byteCount {
+      halfCount = 1
+      byteCount = shape.tokenBytes
+      if tokenCount == 1 || tokenStride == tokenBytes {
+        byteCount = shape.layerBytes
+        tokenCount = 1
+      }
+    }
+  }
+
+  /// How many copies one head of one block takes.
+  var copyCount: Int { tokenCount &* halfCount }
+
+  /// Takes `next`, the layers after these, into the same copy if both are one piece.
+  mutating func merge(_ next: CopyRun) -> Bool {
+    guard copyCount == 1, next.copyCount == 1, base + byteCount == next.base,
+      blockStride == next.blockStride, headStride == next.headStride
+    else { return false }
+    byteCount &+= next.byteCount
+    return true
+  }
+
+  /// Calls `body` with device address and slot address of every copy of one head of one block.
+  @inline(__always)
+  func forEachCopy(
+    block: Int, head: Int, slotHead: UnsafeMutableRawPointer,
+    _ body: (UnsafeMutableRawPointer, UnsafeMutableRawPointer, Int) -> Void
+  ) {
+    let device = base + (block &* blockStride &+ head &* headStride)
+    let slot = slotHead + slotOffset
+    for token in 0..<tokenCount {
+      for half in 0..<halfCount {
+        body(
+          device + (token &* tokenStride &+ half &* halfStride),
+          slot + (token &* tokenBytes &+ half &* byteCount), byteCount)
+      }
+    }
+  }
+}
