@@ -79,8 +79,7 @@ extension NodeCore {
     let diskExtentBytes = store?.committedBytes ?? 0
     return state.withLock { state in
       var counters: [String: Int] = [:]
-      let count = { (name: String, value: Int) in counters[snakeCase(name)] = value }
-      state.engine.counters.forEach(count)
+      state.engine.counters.visit { name, value in counters[Self.snakeCase(name)] = value }
       counters["disk_corrupt"] = state.diskFaults.corrupt
       counters["disk_failed"] = state.diskFaults.failed
       var degraded: [String] = []
@@ -98,7 +97,7 @@ extension NodeCore {
   }
 
   /// "blocksLoaded" as "blocks_loaded".
-  private func snakeCase(_ name: String) -> String {
+  private static func snakeCase(_ name: String) -> String {
     var text = ""
     for letter in name {
       if letter.isUppercase { text += "_" }
