@@ -4,25 +4,6 @@ import Glibc
 import Synchronization
 import Wire
 
-/// How far a load has come. Guarded by the copy engine's monitor.
-final class LoadProgress: @unchecked Sendable {
-  let request: UInt64
-  let operation: UInt64
-  let blockCount: UInt32
-  var remainingJobs: Int
-  /// The first block that is not in device memory.
-  var firstFailed: Int
-  var isCorrupt = false
-
-  init(_ load: Plan.Load, jobCount: Int) {
-    request = load.request
-    operation = load.operation
-    blockCount = load.blockCount
-    remainingJobs = jobCount
-    firstFailed = Int(load.blockCount)
-  }
-}
-
 /// Threads that copy, and what is known about copies that have not ended.
 ///
 /// Loads go before stores: somebody waits for them. Everything queued is done; nothing is dropped,
@@ -232,27 +213,5 @@ final class CopyEngine: Sendable {
         request: progress.request,
         loaded_blocks: UInt32(truncatingIfNeeded: progress.firstFailed),
         planned_blocks: progress.blockCount))
-  }
-}
-
-/// First in, first out, without moving what waits.
-struct JobQueue {
-  private var jobs: [CopyJob?] = []
-  private var head = 0
-
-  var isEmpty: Bool { head == jobs.count }
-
-  mutating func append(_ job: CopyJob) { jobs.append(job) }
-
-  mutating func popFirst() -> CopyJob? {
-    guard head < jobs.count else { return nil }
-    let job = jobs[head]
-    jobs[head] = nil
-    head += 1
-    if head == jobs.count {
-      jobs.removeAll(keepingCapacity: true)
-      head = 0
-    }
-    return job
   }
 }

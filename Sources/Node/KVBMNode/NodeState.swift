@@ -53,11 +53,9 @@ struct NodeState: ~Copyable {
   private func read(
     _ operation: OperationID, _ record: BlockRecord, _ source: BlockRef, _ target: BlockRef
   ) -> Bool {
-    guard let store, let entry = entry(of: record),
-      let shape = entry.shapes[Int(record.group)],
-      let place = slotClass(source).diskPlace(of: source.block.slot.rawValue),
-      shape.slotBytes == place.extent.slotBytes
-    else { return false }
+    guard let store, let (entry, shape, place) = diskPlace(of: record, at: source) else {
+      return false
+    }
     return store.read(
       ticket: operation.rawValue, extent: place.extent, slot: place.slot,
       into: slotClass(target).memory.slot(target.block.slot.index),
@@ -68,11 +66,9 @@ struct NodeState: ~Copyable {
   private func write(
     _ operation: OperationID, _ record: BlockRecord, _ source: BlockRef, _ target: BlockRef
   ) -> Bool {
-    guard let store, let entry = entry(of: record),
-      let shape = entry.shapes[Int(record.group)],
-      let place = slotClass(target).diskPlace(of: target.block.slot.rawValue),
-      shape.slotBytes == place.extent.slotBytes
-    else { return false }
+    guard let store, let (entry, shape, place) = diskPlace(of: record, at: target) else {
+      return false
+    }
     var description = SlotDescription(
       namespace: entry.namespace, key: record.key, group: UInt16(record.group), shape: shape)
     description.parentKey = record.parentKey
@@ -84,6 +80,17 @@ struct NodeState: ~Copyable {
     return store.write(
       ticket: operation.rawValue, extent: place.extent, slot: place.slot,
       from: slotClass(source).memory.slot(source.block.slot.index), description: description)
+  }
+
+  /// Where a block lies or will lie on disk, with what its header says; nil when that cannot be.
+  private func diskPlace(
+    of record: BlockRecord, at block: BlockRef
+  ) -> (entry: NamespaceEntry, shape: BlockShape, place: (extent: DiskExtent, slot: Int))? {
+    guard let entry = entry(of: record), let shape = entry.shapes[Int(record.group)],
+      let place = slotClass(block).diskPlace(of: block.block.slot.rawValue),
+      shape.slotBytes == place.extent.slotBytes
+    else { return nil }
+    return (entry, shape, place)
   }
 
   private func slotClass(_ block: BlockRef) -> SlotClass { classes[Int(block.classID.rawValue)] }
