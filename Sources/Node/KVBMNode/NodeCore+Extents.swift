@@ -22,8 +22,7 @@ extension NodeCore {
       for slotClass in state.classes where state.isServing(slotClass.id) {
         guard let extent = slotClass.nextUnpopulated else { continue }
         let freeCount = state.engine.counts(.host, slotClass.id)?.free ?? 0
-        let ahead = max(2 * slotClass.memory.slotsPerExtent, slotClass.memory.slotCount / 8)
-        guard freeCount < ahead else { continue }
+        guard freeCount < slotClass.slotsAhead else { continue }
         return HostNeed(
           classID: slotClass.id, memory: slotClass.memory, extent: extent,
           populatedBytes: populatedBytes)

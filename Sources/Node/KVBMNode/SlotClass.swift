@@ -40,6 +40,13 @@ struct SlotClass {
     return UInt32(slots.lowerBound)..<UInt32(slots.upperBound)
   }
 
+  /// Free slots to keep ahead of need: an eighth of the tier, 1 GiB at most, two extents at least.
+  ///
+  /// Pages come at some GB/s, about as fast as engines store.
+  var slotsAhead: Int {
+    max(2 * memory.slotsPerExtent, min(memory.slotCount / 8, (1 << 30) / slotBytes))
+  }
+
   // MARK: Disk
 
   /// Gives an extent the first free range of slot numbers that is long enough; nil when none is.
