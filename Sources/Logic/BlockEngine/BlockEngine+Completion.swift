@@ -1,0 +1,185 @@
+extension BlockEngine {
+  mutating func note(
+    _ reported: OperationID, _ part: Int, _ outcome: Outcome, _ now: Time
+  ) throws(PoolError) {
+    // A report before its time, after its operation's end, or from before a restart changes
+    // nothing.
+    let id = bugs.contains(.acceptStale) ? operations.successor(of: reported) : reported
+    guard let operation = operations[id], (0..<32).contains(part) else {
+      counters.staleReports += 1
+      return
+    }
+    var part = part
+    if operation.outstandingParts & 1 << UInt32(part) == 0 {
+      guard bugs.contains(.countTwice) else {
+        counters.staleReports += 1
+        return
+      }
+      part = operation.outstandingParts.trailingZeroBitCount
+    }
+    operations[id]!.outstandingParts &= ~(1 << UInt32(part))
+
+    switch outcome {
+    case .success:
+      if operation.kind != .load && !operation.hasTimedOut { try fill(id, operation, part) }
+    case .corrupt:
+      operations[id]!.hasFailed = true
+      try dropCorrupt(operation)
+    case .failure:
+      operations[id]!.hasFailed = true
+      if operation.kind == .read { try countFailure(operation) }
+    }
+    if operations[id]!.outstandingParts == 0 { try finish(id, now) }
+  }
+
+  /// All parts are reported: the operation ends.
+  mutating func finish(_ id: OperationID, _ now: Time) throws(PoolError) {
+    guard let ended = end(id) else { return }
+    if ended.kind == .load {
+      try finishLoad(ended, id)
+    } else {
+      try finishTransfer(ended, now)
+    }
+  }
+
+  // MARK: Parts and copies
+
+  private mutating func fill(
+    _ id: OperationID, _ operation: Operation, _ part: Int
+  ) throws(PoolError) {
+    _ = try pools[operation.tier, operation.classID].pool.fill(operation.target, part: part)
+    if bugs.contains(.registerEarly) && operation.kind == .store {
+      for rest in 0..<32 {
+        _ = try? pools[operation.tier, operation.classID].pool.fill(operation.target, part: rest)
+      }
+      operations[id]!.outstandingParts = 0
+    }
+  }
+
+  /// The copy that an operation read from is wrong: nobody shall find it again.
+  private mutating func dropCorrupt(_ operation: Operation) throws(PoolError) {
+    counters.corruptCopies += 1
+    switch operation.kind {
+    case .read:
+      guard !bugs.contains(.keepCorrupt) else { return }
+      try removeIfFound(.disk, operation.classID, operation.source)
+    case .write:
+      try removeIfFound(.host, operation.classID, operation.source)
+    case .load:
+      try condemnSources(of: operation)
+    case .store:
+      break
+    }
+  }
+
+  /// A disk copy could not be read. It may be whole; but not when that happens again and again.
+  private mutating func countFailure(_ read: Operation) throws(PoolError) {
+    guard pools[.disk, read.classID].pool.key(of: read.source) != nil else { return }
+    let note = pools[.disk, read.classID].notes[read.source.slot]
+    let failureCount = min(Int(note.failureCount) + 1, Int(UInt8.max))
+    pools[.disk, read.classID].notes[read.source.slot].failureCount = UInt8(failureCount)
+    guard failureCount >= limits.readFailureLimit else { return }
+    counters.unreadableCopies += 1
+    try removeIfFound(.disk, read.classID, read.source)
+  }
+
+  // MARK: Ends
+
+  private mutating func finishTransfer(
+    _ operation: Operation, _ now: Time
+  ) throws(PoolError) {
+    try releaseSource(of: operation)
+    // It was waited for; from now on its block is held, or given up.
+    if !operation.waiters.isEmpty { pools[.host, operation.classID].stagedBlockCount -= 1 }
+    guard !operation.hasTimedOut else {
+      try discardTarget(of: operation)
+      return try beginWrites(now)
+    }
+    guard !operation.hasFailed else {
+      countFailed(operation.kind)
+      try releaseWaiters(of: operation)
+      try discardTarget(of: operation)
+      return try beginWrites(now)
+    }
+    let block = try register(operation)
+    try handOver(block, operation.classID, to: operation.tier == .host ? operation.waiters : [])
+    switch operation.kind {
+    case .store:
+      counters.blocksStored += 1
+      try considerWrite(operation.classID, block, now)
+    case .read:
+      counters.blocksStaged += 1
+      pools[.disk, operation.classID].notes[operation.source.slot].failureCount = 0
+    case .write:
+      counters.blocksWritten += 1
+    case .load:
+      break
+    }
+    try pools[operation.tier, operation.classID].pool.release(block)
+    try beginWrites(now)
+  }
+
+  private mutating func countFailed(_ kind: Operation.Kind) {
+    switch kind {
+    case .store: counters.storesFailed += 1
+    case .read: counters.readsFailed += 1
+    case .write: counters.writesFailed += 1
+    case .load: counters.loadsFailed += 1
+    }
+  }
+
+  /// The target is complete: found from now on, with one pin for the caller.
+  private mutating func register(_ operation: Operation) throws(PoolError) -> BlockID {
+    let (tier, classID, record) = (operation.tier, operation.classID, operation.record)
+    let block = try pools[tier, classID].pool.register(
+      operation.target, as: record.indexKey, after: parent(of: record, tier, classID))
+    // Else another copy was there first, and there is nothing new to tell.
+    if block == operation.target {
+      pools[tier, classID].notes[block.slot] = ClassPool.Note(writeSequence: .max)
+      effects.append(.stored(tier, record))
+    }
+    return block
+  }
+
+  /// The block before it in its sequence, registered or on its way.
+  private func parent(
+    of record: BlockRecord, _ tier: Tier, _ classID: ClassID
+  ) -> BlockID? {
+    if let block = pools[tier, classID].parent(of: record) { return block }
+    let place = Place(classID: classID, key: record.parentIndexKey)
+    let arrival = tier == .host ? arriving[place] : arrivingOnDisk[place]
+    return arrival.flatMap { operations[$0]?.target }
+  }
+
+  /// The waiters' prefixes end before the block. A block that cannot be read is not offered to them
+  /// again; one that was wrong, or that a store did not bring, may yet come from elsewhere.
+  mutating func releaseWaiters(of operation: Operation) throws(PoolError) {
+    for waiter in operation.waiters {
+      try truncateStaging(of: waiter.request, at: waiter.position)
+      if operation.kind == .read {
+        let limit = min(requests[waiter.request].offerLimit, waiter.position)
+        requests[waiter.request].offerLimit = limit
+      }
+    }
+  }
+
+  private mutating func releaseSource(of operation: Operation) throws(PoolError) {
+    if operation.hasTimedOut && bugs.contains(.releaseSourceOnTimeout) { return }
+    try unpinSource(of: operation)
+  }
+
+  mutating func unpinSource(of operation: Operation) throws(PoolError) {
+    switch operation.kind {
+    case .read where bugs.contains(.unpinnedRead): break
+    case .read: try pools[.disk, operation.classID].pool.release(operation.source)
+    case .write: try pools[.host, operation.classID].pool.release(operation.source)
+    case .store, .load: break
+    }
+  }
+
+  /// Nobody writes to the target any more, and nobody shall read it.
+  private mutating func discardTarget(of operation: Operation) throws(PoolError) {
+    if operation.hasTimedOut && bugs.contains(.freeOnTimeout) { return }
+    try pools[operation.tier, operation.classID].pool.discard(operation.target)
+  }
+}

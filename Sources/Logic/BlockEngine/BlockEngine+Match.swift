@@ -1,0 +1,190 @@
+extension BlockEngine {
+  mutating func takeMatch(
+    _ id: RequestID, _ namespace: NamespaceID, _ keys: Span<BlockKey>, _ firstPosition: Int,
+    _ parentKey: BlockKey, _ now: Time
+  ) throws(PoolError) -> Match {
+    counters.matches += 1
+    guard let keyCount = accept(namespace, keys.count, firstPosition) else { return .none }
+    guard let entry = admit(id, namespace) else {
+      counters.requestsRefused += 1
+      return .none
+    }
+    guard requests[entry].load == nil else { return .none }
+    if requests[entry].namespace != namespace {
+      try letGo(entry)
+      requests[entry].namespace = namespace
+    }
+    let room = max(0, requests[entry].offerLimit - firstPosition)
+    let walk = Walk(
+      entry: entry, groups: namespaces[Int(namespace.rawValue)], namespace: namespace,
+      firstPosition: firstPosition, parentKey: parentKey, offeredCount: min(keyCount, room))
+    let readyCount = try hold(walk, keys, now)
+    let pendingCount = try stage(walk, keys, readyCount, now)
+    counters.readyBlocks += readyCount
+    counters.pendingBlocks += pendingCount
+    return Match(readyCount: readyCount, pendingCount: pendingCount)
+  }
+
+  /// How many keys are looked at; nil, and counted, for a call that names what there is not.
+  mutating func accept(
+    _ namespace: NamespaceID, _ keyCount: Int, _ firstPosition: Int
+  ) -> Int? {
+    guard Int(namespace.rawValue) < namespaces.count,
+      !namespaces[Int(namespace.rawValue)].isEmpty,
+      (0...Int(Int32.max) - limits.keyLimit).contains(firstPosition)
+    else {
+      counters.invalidCalls += 1
+      return nil
+    }
+    if keyCount > limits.keyLimit { counters.keysCut += 1 }
+    return min(keyCount, limits.keyLimit)
+  }
+
+  /// The entry of a request that is known, or could be made so.
+  private mutating func admit(_ id: RequestID, _ namespace: NamespaceID) -> Int? {
+    if let entry = requests.entry(of: id) { return requests[entry].isCancelled ? nil : entry }
+    return requests.insert(Request(id: id, namespace: namespace))
+  }
+
+  /// Pins what is ready for the request; what it held before is given back.
+  private mutating func hold(
+    _ walk: Walk, _ keys: Span<BlockKey>, _ now: Time
+  ) throws(PoolError) -> Int {
+    var blocks: [BlockID] = []
+    let readyCount = findReady(walk, keys, &blocks)
+    try forEachGroup(of: blocks, walk.groups) { (pool, ids) throws(PoolError) in
+      try pool.pin(ids)
+    }
+    // Only now: the pins of before must not lapse while new ones are taken.
+    try release(heldBy: walk.entry)
+    guard readyCount > 0 else { return 0 }
+    requests[walk.entry].held = blocks
+    requests[walk.entry].heldCount = readyCount
+    requests[walk.entry].heldFirst = walk.firstPosition
+    requests[walk.entry].leaseEnd = now + limits.leaseNanoseconds
+    if !requests[walk.entry].isLeased {
+      requests[walk.entry].isLeased = true
+      leased.append(walk.entry)
+    }
+    return readyCount
+  }
+
+  /// The positions that all groups have ready, and their blocks, `[group][position]`.
+  private func findReady(
+    _ walk: Walk, _ keys: Span<BlockKey>, _ blocks: inout [BlockID]
+  ) -> Int {
+    var readyCount = walk.offeredCount
+    for (group, place) in walk.groups.enumerated() where readyCount > 0 {
+      var found = [BlockID](repeating: .none, count: readyCount)
+      var ids = found.mutableSpan
+      let count: Int
+      if group == 0 {
+        count = pools[.host, place.classID].pool.findPrefix(keys, into: &ids)
+      } else {
+        let names = (0..<readyCount).map { keys[$0].inGroup(group) }
+        count = pools[.host, place.classID].pool.findPrefix(names.span, into: &ids)
+        if bugs.contains(.forgetGroup) {
+          for position in count..<readyCount { found[position] = blocks[position] }
+          blocks += found
+          continue
+        }
+      }
+      found.removeLast(readyCount - count)
+      if count < readyCount {
+        // The groups before have too many: keep the first `count` of each.
+        let rows = blocks
+        blocks.removeAll(keepingCapacity: true)
+        for row in 0..<group { blocks += rows[(row * readyCount)..<(row * readyCount + count)] }
+        readyCount = count
+      }
+      blocks += found
+    }
+    return readyCount
+  }
+
+  /// Calls `body` for each group with its pool and its share of `[group][position]`.
+  func forEachGroup(
+    of blocks: [BlockID], _ groups: [GroupPlace],
+    _ body: (inout BlockPool<LeafFirst>, Span<BlockID>) throws(PoolError) -> Void
+  ) throws(PoolError) {
+    let count = blocks.count / groups.count
+    guard count > 0 else { return }
+    let ids = blocks.span
+    for group in groups.indices {
+      try body(
+        &pools[.host, groups[group].classID].pool,
+        ids.extracting((group * count)..<((group + 1) * count)))
+    }
+  }
+
+  // MARK: Leases and ends
+
+  /// Gives back the pins of a request's ready prefix.
+  mutating func release(heldBy entry: Int) throws(PoolError) {
+    let blocks = exchange(&requests[entry].held, with: [])
+    requests[entry].heldCount = 0
+    guard !blocks.isEmpty else { return }
+    let groups = namespaces[Int(requests[entry].namespace.rawValue)]
+    try forEachGroup(of: blocks, groups) { (pool, ids) throws(PoolError) in
+      try pool.release(ids)
+    }
+  }
+
+  /// The leases that `isOver` chooses end; those of loads have ended already.
+  mutating func endLeases(_ isOver: (Request) -> Bool) throws(PoolError) {
+    var kept: [Int] = []
+    for entry in leased {
+      if requests[entry].load == nil && !requests[entry].held.isEmpty {
+        guard isOver(requests[entry]), !bugs.contains(.keepLease) else {
+          kept.append(entry)
+          continue
+        }
+        counters.leasesLapsed += 1
+        try release(heldBy: entry)
+      }
+      requests[entry].isLeased = false
+    }
+    leased = kept
+  }
+
+  /// The request keeps nothing: neither promise nor staging.
+  private mutating func letGo(_ entry: Int) throws(PoolError) {
+    try dropStaging(of: entry)
+    try release(heldBy: entry)
+  }
+
+  /// Cancels a request.
+  mutating func drop(_ entry: Int) throws(PoolError) {
+    try dropStaging(of: entry)
+    if requests[entry].load != nil && !bugs.contains(.abandonLoad) {
+      requests[entry].isCancelled = true
+      return
+    }
+    if !bugs.contains(.leakOnCancel) { try release(heldBy: entry) }
+    forget(entry)
+  }
+
+  /// The request is as if it had never asked.
+  mutating func forget(_ entry: Int) {
+    if requests[entry].isLeased { leased.removeAll { $0 == entry } }
+    if requests[entry].isStaging { staging.removeAll { $0 == entry } }
+    requests.remove(entry)
+  }
+}
+
+/// What one `match` looks at.
+struct Walk {
+  let entry: Int
+  let groups: [GroupPlace]
+  let namespace: NamespaceID
+  let firstPosition: Int
+  let parentKey: BlockKey
+  let offeredCount: Int
+
+  /// The record of the block at an index of the call's keys.
+  func record(_ keys: Span<BlockKey>, _ index: Int, _ group: Int) -> BlockRecord {
+    BlockRecord(
+      key: keys[index], parentKey: index == 0 ? parentKey : keys[index - 1],
+      position: UInt32(firstPosition + index), group: UInt8(group), namespace: namespace)
+  }
+}

@@ -1,0 +1,79 @@
+extension BlockEngine {
+  mutating func expire(_ now: Time) throws(PoolError) {
+    try endLeases { now >= $0.leaseEnd }
+    try endStaging(now)
+    if now >= nextDeadline { try endTransfers(now) }
+    try beginWrites(now)
+  }
+
+  private mutating func endStaging(_ now: Time) throws(PoolError) {
+    var kept: [Int] = []
+    for entry in staging {
+      if let deadline = requests[entry].stagingDeadline, now >= deadline,
+        !requests[entry].holds.isEmpty, !bugs.contains(.waitForever)
+      {
+        counters.stagingExpired += 1
+        try dropStaging(of: entry)
+      }
+      if requests[entry].holds.isEmpty {
+        requests[entry].isStaging = false
+      } else {
+        kept.append(entry)
+      }
+    }
+    staging = kept
+  }
+
+  /// Gives up transfers that are late, and notes when to look again.
+  private mutating func endTransfers(_ now: Time) throws(PoolError) {
+    var late: [OperationID] = []
+    var next = Time(nanoseconds: .max)
+    operations.visit { id, operation in
+      guard operation.kind != .load && !operation.hasTimedOut else { return }
+      if now >= operation.deadline { late.append(id) } else { next = min(next, operation.deadline) }
+    }
+    nextDeadline = next
+    for id in late { try timeOut(id) }
+  }
+
+  /// The deadline has passed. The requests stop waiting; the memory stays as it is until whoever
+  /// carries the transfer out has reported, for it may still be read and written.
+  private mutating func timeOut(_ id: OperationID) throws(PoolError) {
+    guard let operation = operations[id] else { return }
+    switch operation.kind {
+    case .store: counters.storesTimedOut += 1
+    case .read: counters.readsTimedOut += 1
+    case .write: counters.writesTimedOut += 1
+    case .load: return
+    }
+    operations[id]!.hasTimedOut = true
+    forgetArrival(operation, id)
+    try releaseWaiters(of: operation)
+    operations[id]!.waiters = []
+    if bugs.contains(.freeOnTimeout) {
+      try pools[operation.tier, operation.classID].pool.discard(operation.target)
+    } else {
+      try pools[operation.tier, operation.classID].pool.quarantine(operation.target)
+    }
+    if bugs.contains(.releaseSourceOnTimeout) { try unpinSource(of: operation) }
+  }
+
+  // MARK: An engine that is gone
+
+  mutating func dropEverything(of engine: EngineID, _ now: Time) throws(PoolError) {
+    if !bugs.contains(.forgetOwner) {
+      var owned: [OperationID] = []
+      operations.visit { id, operation in
+        if operation.owner == engine { owned.append(id) }
+      }
+      for id in owned where operations[id] != nil {
+        operations[id]!.outstandingParts = 0
+        operations[id]!.hasFailed = true
+        try finish(id, now)
+      }
+    }
+    for entry in requests.liveEntries where requests[entry].id.engine == engine {
+      try drop(entry)
+    }
+  }
+}

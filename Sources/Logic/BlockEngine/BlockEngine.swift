@@ -1,0 +1,111 @@
+/// Decides what is stored, staged, loaded and given up in a host tier over a disk tier.
+///
+/// A state machine without I/O, clock, threads or locks. Calls change its state and append to
+/// `effects`; the caller drains them, carries them out, and reports each part's outcome through
+/// `completed`.
+///
+/// A block's way: 1. `prepareStore` → `offload` to a filling host block. 2. All parts succeeded →
+/// ready, and `write` to disk. 3. `match` promises what is ready and stages what is known: `read`.
+/// 4. `commit` → `onboard`; the pins stay until the last rank has reported. 5. `loadEnded`.
+///
+/// Slots come in classes, one for each size, with a pool in each tier; memory comes and goes in
+/// extents while the engine runs. Not thread-safe: one caller at a time, under the node's lock.
+public struct BlockEngine: ~Copyable {
+  /// The bounds, as given.
+  public let limits: Limits
+  /// What happened since the engine was made.
+  public internal(set) var counters = Counters()
+  /// What is to be done, in order; the caller takes it with `drain`.
+  public internal(set) var effects: [Effect] = []
+  /// The first contradiction that was met. From then on the engine answers "no cache" to every
+  /// call.
+  public internal(set) var fault: BrokenInvariant?
+
+  /// Only verified blocks are registered in the host tier: registered *is* ready.
+  var pools = PoolTable()
+  /// `[namespace][group]`
+  var namespaces: [[GroupPlace]] = []
+  var operations: IDTable<Operation>
+  /// Operations by kind, with those that have timed out.
+  var operationCounts = OperationCounts()
+  /// No deadline lies before this moment.
+  var nextDeadline = Time(nanoseconds: .max)
+  var requests: RequestTable
+  /// Entries of requests with a lease, and with staging holds, in order of arrival. Dictionaries
+  /// are never walked: their order is not the seed's.
+  var leased: [Int] = []
+  var staging: [Int] = []
+  /// Staging holds of all requests.
+  var stagingClaimCount = 0
+  /// What is on its way into each tier, by operations within their deadline.
+  var arriving: [Place: OperationID] = [:]
+  var arrivingOnDisk: [Place: OperationID] = [:]
+  var writeQueue: WriteQueue
+  var evictedBuffer: [Evicted] = []
+  var hostAdmission: any AdmissionPolicy
+  var diskAdmission: any AdmissionPolicy
+  let seed: UInt64
+  let bugs: PlantedBugs
+
+  /// An engine without classes, namespaces and memory.
+  ///
+  /// - Parameters:
+  ///   - epoch: A number that no earlier engine over the same drivers had.
+  ///   - seed: Anything that a stranger does not know; equal seeds and calls make equal engines.
+  ///   - hostAdmission: What may be stored. - diskAdmission: What of it may be written to disk.
+  public init(
+    limits: Limits, epoch: UInt16, seed: UInt64,
+    hostAdmission: any AdmissionPolicy = AdmitAll(),
+    diskAdmission: any AdmissionPolicy = AdmitAll()
+  ) {
+    self.init(
+      limits: limits, epoch: epoch, seed: seed, bugs: [], hostAdmission: hostAdmission,
+      diskAdmission: diskAdmission)
+  }
+
+  /// As the public one, with defects.
+  package init(
+    limits: Limits, epoch: UInt16, seed: UInt64, bugs: PlantedBugs,
+    hostAdmission: any AdmissionPolicy = AdmitAll(),
+    diskAdmission: any AdmissionPolicy = AdmitAll()
+  ) {
+    limits.check()
+    self.limits = limits
+    self.seed = seed
+    self.bugs = bugs
+    self.hostAdmission = hostAdmission
+    self.diskAdmission = diskAdmission
+    operations = IDTable(capacity: limits.operationLimit, epoch: epoch)
+    requests = RequestTable(capacity: limits.requestLimit)
+    writeQueue = WriteQueue(capacity: limits.writeQueueLimit)
+  }
+}
+
+// All its memory is its own, so it may go from thread to thread, one at a time.
+extension BlockEngine: @unchecked Sendable {}
+
+extension BlockEngine {
+  /// Takes the effects; `effects` is empty afterwards, and `buffer`'s memory is used next.
+  public mutating func drain(into buffer: inout [Effect]) {
+    buffer.removeAll(keepingCapacity: true)
+    swap(&buffer, &effects)
+  }
+
+  /// The state of a class's slots in a tier; nil for a class that was not opened.
+  public func counts(_ tier: Tier, _ classID: ClassID) -> SlotCounts? {
+    pools.contains(classID) ? pools[tier, classID].pool.counts : nil
+  }
+
+  /// Classes that were opened; their ids count from 0.
+  public var classCount: Int { pools.classCount }
+
+  /// Blocks on their way to disk, queued or being written: 0 when a shutdown need not wait. Writes
+  /// that are late count until they are reported, so whoever waits needs a limit of its own.
+  public var pendingWriteCount: Int { writeQueue.count + operationCounts[.write] }
+
+  /// Operations under way, with those that have timed out.
+  public var operationCount: Int { operations.count }
+
+  /// Requests that the engine remembers.
+  public var requestCount: Int { requests.count }
+}

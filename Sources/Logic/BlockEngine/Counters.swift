@@ -1,0 +1,113 @@
+/// What happened, by kind and reason. Only ever rises; the engine that counts starts at zero.
+public struct Counters: Equatable, Sendable {
+  /// Calls of `match`.
+  public var matches = 0
+  /// Positions that `match` promised; a repeated call counts again.
+  public var readyBlocks = 0
+  /// Positions that `match` called pending; a repeated call counts again.
+  public var pendingBlocks = 0
+  /// Blocks that reached the device from the host tier.
+  public var blocksLoaded = 0
+  /// Blocks that reached the host tier from the device.
+  public var blocksStored = 0
+  /// Blocks that reached the host tier from disk, verified.
+  public var blocksStaged = 0
+  /// Blocks that reached the disk.
+  public var blocksWritten = 0
+  /// Blocks that a scan found.
+  public var blocksAdopted = 0
+  /// Blocks that were to be stored and were there already, or on their way.
+  public var storesPresent = 0
+  /// Blocks that left the host tier for others, or with their memory.
+  public var hostEvictions = 0
+  /// Blocks that left the disk for others, or with their extent.
+  public var diskEvictions = 0
+  /// Reports of copies whose bytes were wrong.
+  public var corruptCopies = 0
+  /// Disk copies given up because reads of them failed again and again.
+  public var unreadableCopies = 0
+  /// Parts reported twice, after their operation's end, or from before a restart.
+  public var staleReports = 0
+  /// Stores that ended in time and without success.
+  public var storesFailed = 0
+  /// Reads that ended in time and without success.
+  public var readsFailed = 0
+  /// Writes that ended in time and without success.
+  public var writesFailed = 0
+  /// Loads that ended without success.
+  public var loadsFailed = 0
+  /// Loads that ended, whatever their outcome.
+  public var loadsEnded = 0
+  /// Stores that were not reported by their deadline.
+  public var storesTimedOut = 0
+  /// Reads that were not reported by their deadline.
+  public var readsTimedOut = 0
+  /// Writes that were not reported by their deadline.
+  public var writesTimedOut = 0
+  /// Promises that ended without a commit.
+  public var leasesLapsed = 0
+  /// Requests that gave up waiting for staging, or holding what was staged.
+  public var stagingExpired = 0
+  /// Matches refused because too many requests are remembered.
+  public var requestsRefused = 0
+  /// Blocks refused because too many stores are under way.
+  public var storesRefused = 0
+  /// Blocks not staged because too many reads are under way.
+  public var readsRefused = 0
+  /// Blocks not staged because the staging budget is used up.
+  public var stagingRefused = 0
+  /// Blocks that found every host slot in use.
+  public var hostExhausted = 0
+  /// Blocks that found every disk slot in use.
+  public var diskExhausted = 0
+  /// Calls with more keys than are looked at.
+  public var keysCut = 0
+  /// Blocks that the host tier's policy does not want.
+  public var storesNotAdmitted = 0
+  /// Blocks that the disk's policy does not want.
+  public var writesNotAdmitted = 0
+  /// Writes given up because the queue or the disk was full.
+  public var writesDropped = 0
+  /// Writes given up because the block had left when its turn came.
+  public var writesLapsed = 0
+  /// Calls that name what there is not: a namespace, more blocks than promised.
+  public var invalidCalls = 0
+
+  /// All zero.
+  public init() {}
+
+  /// Calls `body` with each counter's name, in lower camel case, and its value; the order is fixed.
+  public func visit(_ body: (_ name: String, _ value: Int) -> Void) {
+    for (name, path) in Self.paths { body(name, self[keyPath: path]) }
+  }
+
+  /// Adds another engine's counts: those from before a restart.
+  public mutating func add(_ other: Counters) {
+    for (_, path) in Self.paths { self[keyPath: path] += other[keyPath: path] }
+  }
+}
+
+extension Counters {
+  private static var paths: [(String, WritableKeyPath<Counters, Int>)] {
+    [
+      ("matches", \.matches), ("readyBlocks", \.readyBlocks), ("pendingBlocks", \.pendingBlocks),
+      ("blocksLoaded", \.blocksLoaded), ("blocksStored", \.blocksStored),
+      ("blocksStaged", \.blocksStaged), ("blocksWritten", \.blocksWritten),
+      ("blocksAdopted", \.blocksAdopted), ("storesPresent", \.storesPresent),
+      ("hostEvictions", \.hostEvictions), ("diskEvictions", \.diskEvictions),
+      ("corruptCopies", \.corruptCopies), ("unreadableCopies", \.unreadableCopies),
+      ("staleReports", \.staleReports), ("storesFailed", \.storesFailed),
+      ("readsFailed", \.readsFailed), ("writesFailed", \.writesFailed),
+      ("loadsFailed", \.loadsFailed), ("loadsEnded", \.loadsEnded),
+      ("storesTimedOut", \.storesTimedOut), ("readsTimedOut", \.readsTimedOut),
+      ("writesTimedOut", \.writesTimedOut), ("leasesLapsed", \.leasesLapsed),
+      ("stagingExpired", \.stagingExpired), ("requestsRefused", \.requestsRefused),
+      ("storesRefused", \.storesRefused), ("readsRefused", \.readsRefused),
+      ("stagingRefused", \.stagingRefused), ("hostExhausted", \.hostExhausted),
+      ("diskExhausted", \.diskExhausted), ("keysCut", \.keysCut),
+      ("storesNotAdmitted", \.storesNotAdmitted), ("writesNotAdmitted", \.writesNotAdmitted),
+      ("writesDropped", \.writesDropped), ("writesLapsed", \.writesLapsed),
+      ("invalidCalls", \.invalidCalls),
+    ]
+  }
+}

@@ -1,0 +1,22 @@
+/// Something that the engine wants done or known; whoever drains the buffer carries it out.
+///
+/// An operation's effects name blocks that stay held until every one of its parts was reported
+/// through `completed`: once, in any order, however late.
+public enum Effect: Hashable, Sendable {
+  /// Copy a block of the request's sequence from the device: every rank its part.
+  case offload(OperationID, RequestID, position: Int, group: Int, to: BlockRef)
+  /// Copy a ready block to the device: every rank its part. One operation and one report a rank for
+  /// all blocks of a load; its effects follow each other.
+  case onboard(OperationID, RequestID, position: Int, group: Int, from: BlockRef)
+  /// Read a block from disk into the host tier and verify it: one part.
+  case read(OperationID, BlockRecord, from: BlockRef, to: BlockRef)
+  /// Write a host block to disk, with its record and checksums: one part.
+  case write(OperationID, BlockRecord, from: BlockRef, to: BlockRef)
+  /// The load that `commit` began is over, and the device's blocks are quiet. Exactly once for
+  /// each; `loadedCount` positions were loaded: all, or 0 when a part did not succeed.
+  case loadEnded(OperationID, RequestID, loadedCount: Int)
+  /// The block is found in the tier from now on.
+  case stored(Tier, BlockRecord)
+  /// It is not any more.
+  case removed(Tier, BlockRecord)
+}

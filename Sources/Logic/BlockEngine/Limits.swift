@@ -1,0 +1,47 @@
+/// The bounds of an engine; nothing in it grows beyond them. Times are in nanoseconds.
+public struct Limits: Sendable {
+  /// Requests that the engine remembers at a time, and so loads under way: at most one a request.
+  public var requestLimit = 8192
+  /// Stores under way, with those that have timed out.
+  public var storeLimit = 8192
+  /// Reads under way, likewise.
+  public var readLimit = 1024
+  /// Writes under way, likewise.
+  public var writeLimit = 256
+  /// Blocks that wait to be written to disk because writes are at their limit.
+  public var writeQueueLimit = 4096
+  /// Host blocks of one class that are staged, or held after staging, for requests that have not
+  /// committed; nil for half of the usable slots. A block counts once, whoever waits for it.
+  public var stagingHoldLimit: Int?
+  /// Claims on such blocks, of all requests and classes together.
+  public var stagingClaimLimit = 1 << 20
+  /// Keys that one `match` or `prepareStore` looks at; those behind are as if not there.
+  public var keyLimit = 65536
+  /// Namespaces that can be opened.
+  public var namespaceLimit = 4096
+  /// Failed reads in a row after which a copy on disk is given up.
+  public var readFailureLimit = 3
+  /// From a read's or write's start until its target is quarantined.
+  public var transferNanoseconds: UInt64 = 10_000_000_000
+  /// The same for a store, whose copies begin only after the engine's forward pass: a step over a
+  /// long prompt can take minutes on a slow device.
+  public var storeNanoseconds: UInt64 = 600_000_000_000
+  /// From the first block that is staged for a request until it stops waiting.
+  public var stagingNanoseconds: UInt64 = 2_000_000_000
+  /// From a match until its pins go, unless it is committed or its step ends: a back-stop.
+  public var leaseNanoseconds: UInt64 = 1_000_000_000
+
+  /// The defaults.
+  public init() {}
+
+  /// Entries of the table of operations.
+  var operationLimit: Int { requestLimit + storeLimit + readLimit + writeLimit }
+
+  func check() {
+    precondition(
+      requestLimit > 0 && storeLimit > 0 && readLimit > 0 && writeLimit > 0 && writeQueueLimit > 0
+        && keyLimit > 0 && stagingClaimLimit > 0, "an engine's limits must be positive")
+    precondition(operationLimit < 1 << 16, "an engine has less than 65536 operations")
+    precondition((1...0xffff).contains(namespaceLimit), "a namespace's number has 16 bits")
+  }
+}

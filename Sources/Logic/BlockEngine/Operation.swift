@@ -1,0 +1,80 @@
+/// A transfer under way. It ends when all its parts were reported, never before.
+struct Operation {
+  enum Kind: Int {
+    /// G1 → host; the target is filled by the ranks.
+    case store
+    /// Disk → host, for the requests that wait.
+    case read
+    /// Host → disk, behind a store.
+    case write
+    /// Host → G1, for the request that committed; the request's pins are its source.
+    case load
+  }
+
+  let kind: Kind
+  /// What is transferred; of no meaning for loads.
+  let record: BlockRecord
+  let classID: ClassID
+  /// Pinned by the operation until it ends; `.none` for stores and loads.
+  let source: BlockID
+  /// Filling, or quarantined after the deadline; `.none` for loads.
+  let target: BlockID
+  /// Not for loads: a copy into the device runs to its proven end.
+  let deadline: Time
+  /// Parts that were not reported, as a bit mask.
+  var outstandingParts: UInt32
+  var hasFailed = false
+  var hasTimedOut = false
+  /// Who waits for the target to be ready; each has a staging hold for it.
+  var waiters: [Waiter] = []
+  /// The engine whose workers carry it out; nil where the node's own drivers do.
+  var owner: EngineID?
+  /// The table entry of the request that a load belongs to.
+  var request = -1
+
+  /// The tier of the target.
+  var tier: Tier { kind == .write ? .disk : .host }
+  var place: Place { Place(classID: classID, key: record.indexKey) }
+}
+
+/// A request that waits for an operation, and for which block of its sequence.
+struct Waiter: Equatable {
+  let request: Int
+  let position: Int
+  let group: Int
+}
+
+/// A block by its name in one class: the key of what is on its way.
+struct Place: Hashable {
+  let classID: ClassID
+  let key: BlockKey
+
+  /// Keys are hashes already.
+  func hash(into hasher: inout Hasher) { hasher.combine(key.low) }
+}
+
+/// How many operations of each kind there are.
+struct OperationCounts: Equatable {
+  private var counts: (Int, Int, Int, Int) = (0, 0, 0, 0)
+
+  subscript(kind: Operation.Kind) -> Int {
+    get {
+      switch kind {
+      case .store: counts.0
+      case .read: counts.1
+      case .write: counts.2
+      case .load: counts.3
+      }
+    }
+    set {
+      switch kind {
+      case .store: counts.0 = newValue
+      case .read: counts.1 = newValue
+      case .write: counts.2 = newValue
+      case .load: counts.3 = newValue
+      }
+    }
+  }
+
+  static func == (a: OperationCounts, b: OperationCounts) -> Bool { a.counts == b.counts }
+}

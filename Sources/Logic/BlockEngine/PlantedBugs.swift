@@ -1,0 +1,46 @@
+/// Defects that a simulation plants, to prove that it would find them. Empty everywhere else.
+package struct PlantedBugs: OptionSet, Sendable {
+  package let rawValue: UInt32
+  package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  /// A block is registered as soon as its first part succeeded.
+  package static let registerEarly = PlantedBugs(rawValue: 1 << 0)
+  /// A transfer's target is freed at its deadline, and not quarantined.
+  package static let freeOnTimeout = PlantedBugs(rawValue: 1 << 1)
+  /// A transfer's source is released at its deadline, while it may still be read.
+  package static let releaseSourceOnTimeout = PlantedBugs(rawValue: 1 << 2)
+  /// A copy whose checksum was wrong stays in the index.
+  package static let keepCorrupt = PlantedBugs(rawValue: 1 << 3)
+  /// A cancelled request keeps its pins.
+  package static let leakOnCancel = PlantedBugs(rawValue: 1 << 4)
+  /// A report for an operation that is over counts for the one that came after it.
+  package static let acceptStale = PlantedBugs(rawValue: 1 << 5)
+  /// A part that is reported twice counts twice.
+  package static let countTwice = PlantedBugs(rawValue: 1 << 6)
+  /// A key that is on its way already is fetched again.
+  package static let stageTwice = PlantedBugs(rawValue: 1 << 7)
+  /// The staging budget is not looked at.
+  package static let stageUnbounded = PlantedBugs(rawValue: 1 << 8)
+  /// A key whose load failed is offered to the same request again.
+  package static let offerAgain = PlantedBugs(rawValue: 1 << 9)
+  /// A cancelled load gives its pins back at once, while the copy runs.
+  package static let abandonLoad = PlantedBugs(rawValue: 1 << 10)
+  /// A prefix counts as ready when its first group is.
+  package static let forgetGroup = PlantedBugs(rawValue: 1 << 11)
+  /// A detached engine's operations go on, though nobody will report them.
+  package static let forgetOwner = PlantedBugs(rawValue: 1 << 12)
+  /// Promises outlive their step.
+  package static let keepLease = PlantedBugs(rawValue: 1 << 13)
+  /// Writes have no limit.
+  package static let writeUnbounded = PlantedBugs(rawValue: 1 << 14)
+  /// Of two copies that a scan finds, the one with the earlier write stays.
+  package static let adoptOlder = PlantedBugs(rawValue: 1 << 15)
+  /// A host block that turned out corrupt while it was loaded stays ready.
+  package static let trustHost = PlantedBugs(rawValue: 1 << 16)
+  /// The disk copy of a block that is read back is not pinned.
+  package static let unpinnedRead = PlantedBugs(rawValue: 1 << 17)
+  /// What a load does not take of its promise stays pinned.
+  package static let leakRest = PlantedBugs(rawValue: 1 << 18)
+  /// Requests wait for staging without a deadline.
+  package static let waitForever = PlantedBugs(rawValue: 1 << 19)
+}

@@ -1,0 +1,96 @@
+/// The slots of one class in one tier, and what each holds.
+struct ClassPool: ~Copyable {
+  /// What the engine notes about a slot beside its record.
+  struct Note: BitwiseCopyable {
+    /// The write that made a disk copy: that of the scan, or `.max` for one of this run.
+    var writeSequence: UInt64
+    /// Reads of a disk copy that failed in a row.
+    var failureCount: UInt8
+    /// A host block waits in the write queue.
+    var isWriteQueued: Bool
+    /// Requests that a host block is staged for.
+    var holdCount: UInt32
+
+    /// What is known of a new block.
+    init(writeSequence: UInt64) {
+      self.writeSequence = writeSequence
+      failureCount = 0
+      isWriteQueued = false
+      holdCount = 0
+    }
+  }
+
+  /// A block that a scan found, until the scan is finished.
+  struct Adopted {
+    let block: BlockID
+    let lastUsed: UInt64
+  }
+
+  var pool: BlockPool<LeafFirst>
+  /// By slot; of meaning for registered and filling blocks.
+  let records: Column<BlockRecord>
+  let notes: Column<Note>
+  var adopted: [Adopted] = []
+  /// Host blocks of this class that at least one request holds or waits for.
+  var stagedBlockCount = 0
+
+  init(capacity: Int, seed: UInt64) {
+    pool = BlockPool(capacity: capacity, seed: seed)
+    records = Column(zeroed: capacity)
+    notes = Column(zeroed: capacity)
+  }
+
+  deinit {
+    records.deallocate()
+    notes.deallocate()
+  }
+
+  /// The block before a record's in its sequence, where it is registered here.
+  func parent(of record: BlockRecord) -> BlockID? { pool.block(for: record.parentIndexKey) }
+}
+
+/// The pools of all classes in both tiers: the pointer code of this module.
+///
+/// Pools are not copyable, so no array can hold them. The table owns them; a subscript is a place
+/// inside it, and changing one pool does not conflict with reading another.
+struct PoolTable: ~Copyable {
+  static var classLimit: Int { 16 }
+
+  private let base: UnsafeMutablePointer<ClassPool>
+  private(set) var slotBytes: [Int] = []
+
+  init() { base = .allocate(capacity: 2 * Self.classLimit) }
+
+  deinit {
+    base.deinitialize(count: 2 * slotBytes.count)
+    base.deallocate()
+  }
+
+  var classCount: Int { slotBytes.count }
+
+  /// Whether the class was opened.
+  func contains(_ classID: ClassID) -> Bool { Int(classID.rawValue) < slotBytes.count }
+
+  /// Adds a class; there must be room.
+  mutating func append(
+    slotBytes: Int, hostSlotLimit: Int, diskSlotLimit: Int, seed: UInt64
+  ) -> ClassID {
+    precondition(classCount < Self.classLimit, "too many slot classes")
+    let place = base + 2 * classCount
+    place.initialize(to: ClassPool(capacity: hostSlotLimit, seed: seed))
+    (place + 1).initialize(to: ClassPool(capacity: diskSlotLimit, seed: seed))
+    self.slotBytes.append(slotBytes)
+    return ClassID(UInt8(classCount - 1))
+  }
+
+  subscript(tier: Tier, classID: ClassID) -> ClassPool {
+    unsafeAddress {
+      assert(contains(classID))
+      return UnsafePointer(base + (2 * Int(classID.rawValue) + Int(tier.rawValue)))
+    }
+    nonmutating unsafeMutableAddress {
+      assert(contains(classID))
+      return base + (2 * Int(classID.rawValue) + Int(tier.rawValue))
+    }
+  }
+}

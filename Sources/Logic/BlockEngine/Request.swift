@@ -1,0 +1,90 @@
+/// A request between its first match and its cancellation.
+struct Request {
+  let id: RequestID
+  /// The namespace of what it holds.
+  var namespace: NamespaceID
+  /// Pins of the ready prefix, `[group][position]`: until the lease ends, or the load does.
+  var held: [BlockID] = []
+  /// Positions that `held` covers, and the first of them.
+  var heldCount = 0
+  var heldFirst = 0
+  /// When `held` goes unless the request is loading.
+  var leaseEnd = Time(nanoseconds: 0)
+  /// Blocks that are staged, or were, for this request: ordered by position, then group.
+  var holds: [StagingHold] = []
+  /// No staging after this; nil until something is staged.
+  var stagingDeadline: Time?
+  /// The load under way; while it runs, the request can be cancelled but not forgotten.
+  var load: OperationID?
+  var isCancelled = false
+  /// Positions from here on are not offered: a load or a read of them failed.
+  var offerLimit = Int.max
+  /// Whether the engine's lists of requests with leases and with holds have this one.
+  var isLeased = false
+  var isStaging = false
+}
+
+/// A request's claim on one block behind its ready prefix; counts against the class's budget.
+struct StagingHold {
+  let position: Int
+  let group: Int
+  /// What it waits for; nil once `block` is pinned.
+  var operation: OperationID?
+  /// The pinned block; `.none` while it waits.
+  var block: BlockID
+
+  func isBefore(_ other: (position: Int, group: Int)) -> Bool {
+    position < other.position || position == other.position && group < other.group
+  }
+
+  func isAt(_ position: Int, _ group: Int) -> Bool {
+    self.position == position && self.group == group
+  }
+}
+
+/// The live requests: a fixed number of entries, found by id.
+struct RequestTable {
+  private var values: [Request?] = []
+  private var freeEntries: [Int] = []
+  private var entries: [RequestID: Int] = [:]
+  private let capacity: Int
+
+  init(capacity: Int) { self.capacity = capacity }
+
+  var count: Int { entries.count }
+
+  func entry(of id: RequestID) -> Int? { entries[id] }
+
+  /// Enters a request; nil when the table is full.
+  mutating func insert(_ request: Request) -> Int? {
+    guard entries.count < capacity else { return nil }
+    let entry: Int
+    if let free = freeEntries.popLast() {
+      entry = free
+      values[entry] = request
+    } else {
+      entry = values.count
+      values.append(request)
+    }
+    entries[request.id] = entry
+    return entry
+  }
+
+  mutating func remove(_ entry: Int) {
+    guard let request = values[entry] else { return }
+    entries[request.id] = nil
+    values[entry] = nil
+    freeEntries.append(entry)
+  }
+
+  func isLive(_ entry: Int) -> Bool { values.indices.contains(entry) && values[entry] != nil }
+
+  /// The request of a live entry.
+  subscript(entry: Int) -> Request {
+    _read { yield values[entry]! }
+    _modify { yield &values[entry]! }
+  }
+
+  /// Live entries, in order.
+  var liveEntries: [Int] { values.indices.filter { values[$0] != nil } }
+}

@@ -1,0 +1,42 @@
+/// Chooses which cached block leaves a full pool.
+///
+/// A policy sees a block's life as slots: `inserted`, then `released` and `pinned` in turn, and at
+/// last `removed`. Between `released` and `pinned` the block is *cached*, and a candidate. The pool
+/// keeps the pins; the policy keeps an order.
+///
+/// The pool is generic over its policy and its calls are specialised for each, so a call here costs
+/// no dispatch. A new policy is one file, and one `@specialized` line at each call of the pool.
+public protocol EvictionPolicy: ~Copyable {
+  /// A policy for slots `0..<capacity`, all empty. Must not touch memory for each of them.
+  init(capacity: Int)
+
+  /// The block was registered, and is pinned.
+  ///
+  /// - Parameter parent: The block before it in its sequence, where that is registered or filling.
+  mutating func inserted(_ block: BlockID, after parent: BlockID?)
+
+  /// The parent of a registered block has become known late: a scan found the child first.
+  mutating func linked(_ block: BlockID, after parent: BlockID)
+
+  /// The cached block got its first pin: it is no candidate any more.
+  mutating func pinned(_ slot: Slot)
+
+  /// The block lost its last pin: it is cached from now on, as the last to go.
+  mutating func released(_ slot: Slot)
+
+  /// The cached block is to go before all others that are like it.
+  mutating func cooled(_ slot: Slot)
+
+  /// The pinned or taken block leaves the pool.
+  mutating func removed(_ slot: Slot)
+
+  /// Takes the best candidate out of the order; nil only when no block is cached.
+  mutating func takeVictim() -> Slot?
+
+  /// Throws unless exactly the cached slots are candidates.
+  ///
+  /// - Complexity: O(capacity).
+  func checkInvariants(
+    cachedCount: Int, isCached: (Slot) -> Bool
+  ) throws(BrokenInvariant)
+}

@@ -1,0 +1,124 @@
+/// Evicts a block only after its descendants, and the least recently used leaf first.
+///
+/// A prefix without its beginning is worthless, so a sequence is given up from its tail. When the
+/// last child of a cached block goes, that block becomes the next victim: its last use is no later
+/// than its child's, but for prompts that end exactly there.
+///
+/// Leaf-first is a preference and not a promise: while all leaves are pinned, the coldest inner
+/// block goes. So whatever is cached can be evicted, and a pool knows without a walk how much it
+/// can give. Blocks of one sequence may register in any order, as long as each names its parent
+/// while that is at least being filled.
+public struct LeafFirst: EvictionPolicy, ~Copyable {
+  @usableFromInline
+  struct Node: BitwiseCopyable {
+    /// The block before this one; no generation at a root. Stale when it has left before its child.
+    @usableFromInline var parent: BlockID
+    /// The generation of the block, from its registration on or from that of its first child; 0
+    /// without one.
+    @usableFromInline var generation: UInt32
+    /// How many registered blocks name this one as their parent.
+    @usableFromInline var childCount: UInt32
+
+    @inlinable
+    init(parent: BlockID = .none, generation: UInt32 = 0, childCount: UInt32 = 0) {
+      self.parent = parent
+      self.generation = generation
+      self.childCount = childCount
+    }
+  }
+
+  @inlinable static var leaves: Int { 0 }
+  @inlinable static var inner: Int { 1 }
+
+  @usableFromInline let nodes: Column<Node>
+  @usableFromInline var order: SlotLists
+
+  public init(capacity: Int) {
+    nodes = Column(zeroed: capacity)
+    order = SlotLists(capacity: capacity, listCount: 2)
+  }
+
+  deinit { nodes.deallocate() }
+
+  @inlinable @inline(__always)
+  public mutating func inserted(_ block: BlockID, after parent: BlockID?) {
+    // Children that came before their parent have counted themselves already.
+    let childCount = isCurrent(block) ? nodes[block.slot].childCount : 0
+    nodes[block.slot] = Node(generation: block.generation, childCount: childCount)
+    if let parent { linked(block, after: parent) }
+  }
+
+  @inlinable @inline(__always)
+  public mutating func linked(_ block: BlockID, after parent: BlockID) {
+    guard parent.slot != block.slot, !isCurrent(nodes[block.slot].parent) else { return }
+    nodes[block.slot].parent = parent
+    if !isCurrent(parent) { nodes[parent.slot] = Node(generation: parent.generation) }
+    nodes[parent.slot].childCount += 1
+    if nodes[parent.slot].childCount == 1, order.isListed(parent.slot) {
+      order.unlink(parent.slot)
+      order.insert(parent.slot, warmIn: Self.inner)
+    }
+  }
+
+  @inlinable @inline(__always)
+  public mutating func pinned(_ slot: Slot) { order.unlink(slot) }
+
+  @inlinable @inline(__always)
+  public mutating func released(_ slot: Slot) { order.insert(slot, warmIn: list(of: slot)) }
+
+  public mutating func cooled(_ slot: Slot) {
+    order.unlink(slot)
+    order.insert(slot, coldIn: list(of: slot))
+  }
+
+  @inlinable @inline(__always)
+  public mutating func removed(_ slot: Slot) {
+    let parent = nodes[slot].parent
+    nodes[slot] = Node()
+    guard isCurrent(parent) else { return }
+    nodes[parent.slot].childCount -= 1
+    if nodes[parent.slot].childCount == 0, order.isListed(parent.slot) {
+      order.unlink(parent.slot)
+      order.insert(parent.slot, coldIn: Self.leaves)
+    }
+  }
+
+  @inlinable @inline(__always)
+  public mutating func takeVictim() -> Slot? {
+    guard let slot = order.coldest(of: Self.leaves) ?? order.coldest(of: Self.inner) else {
+      return nil
+    }
+    order.unlink(slot)
+    return slot
+  }
+
+  @inlinable @inline(__always)
+  func list(of slot: Slot) -> Int { nodes[slot].childCount == 0 ? Self.leaves : Self.inner }
+
+  /// Whether the node of the block's slot is that block's.
+  @inlinable @inline(__always)
+  func isCurrent(_ block: BlockID) -> Bool {
+    block.generation != 0 && nodes[block.slot].generation == block.generation
+  }
+
+  public func checkInvariants(
+    cachedCount: Int, isCached: (Slot) -> Bool
+  ) throws(BrokenInvariant) {
+    var count = 0
+    for (list, isLeaf) in [(Self.leaves, true), (Self.inner, false)] {
+      try order.forEach(in: list) { (slot) throws(BrokenInvariant) in
+        try require(isCached(slot), "a candidate is not cached")
+        try require((nodes[slot].childCount == 0) == isLeaf, "a block is in the wrong list")
+        count += 1
+      }
+    }
+    try require(count == cachedCount, "\(count) candidates for \(cachedCount) cached blocks")
+    var children = 0
+    var counted = 0
+    for position in 0..<nodes.count {
+      if isCurrent(nodes[position].parent) { children += 1 }
+      counted += Int(nodes[position].childCount)
+    }
+    try require(children == counted, "\(children) children, \(counted) counted by their parents")
+  }
+}

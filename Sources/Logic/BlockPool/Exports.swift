@@ -1,0 +1,3 @@
+// Ids and policies are part of this module's interface: who imports it can name them.
+@_exported import BlockIdentity
+@_exported import BlockPolicy

@@ -1,0 +1,43 @@
+import BlockEngine
+
+/// A defect that a run can be given by name; every one must be found.
+public enum PlantedBug: String, CaseIterable, Sendable {
+  // The engine's.
+  case registerEarly, freeOnTimeout, releaseSourceOnTimeout, keepCorrupt, leakOnCancel
+  case acceptStale, countTwice, stageTwice, stageUnbounded, offerAgain, abandonLoad, forgetGroup
+  case forgetOwner, keepLease, writeUnbounded, adoptOlder, trustHost, unpinnedRead, leakRest
+  case waitForever
+  /// The disk driver reports success without looking at checksums.
+  case skipVerification
+  /// Ranks load without looking at checksums.
+  case skipHostVerification
+  /// A restarted engine has the epoch of the one before.
+  case keepEpoch
+
+  /// The engine's share of it.
+  var inEngine: PlantedBugs {
+    switch self {
+    case .registerEarly: .registerEarly
+    case .freeOnTimeout: .freeOnTimeout
+    case .releaseSourceOnTimeout: .releaseSourceOnTimeout
+    case .keepCorrupt: .keepCorrupt
+    case .leakOnCancel: .leakOnCancel
+    case .acceptStale: .acceptStale
+    case .countTwice: .countTwice
+    case .stageTwice: .stageTwice
+    case .stageUnbounded: .stageUnbounded
+    case .offerAgain: .offerAgain
+    case .abandonLoad: .abandonLoad
+    case .forgetGroup: .forgetGroup
+    case .forgetOwner: .forgetOwner
+    case .keepLease: .keepLease
+    case .writeUnbounded: .writeUnbounded
+    case .adoptOlder: .adoptOlder
+    case .trustHost: .trustHost
+    case .unpinnedRead: .unpinnedRead
+    case .leakRest: .leakRest
+    case .waitForever: .waitForever
+    case .skipVerification, .skipHostVerification, .keepEpoch: []
+    }
+  }
+}

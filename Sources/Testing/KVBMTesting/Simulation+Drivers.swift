@@ -1,0 +1,164 @@
+import BlockEngine
+
+/// Who carries effects out, with delays and losses by dice.
+extension Simulation {
+  /// Turns effects into jobs, one a part.
+  mutating func accept(_ effects: [Effect]) {
+    var onboards: [(operation: OperationID, request: RequestID, pieces: [Job.Piece])] = []
+    for effect in effects {
+      switch effect {
+      case .offload(let operation, let id, let position, let group, let target):
+        fold(1, operation.rawValue)
+        acceptOffload(operation, id, position, group, target)
+      case .onboard(let operation, let id, let position, let group, let source):
+        fold(2, operation.rawValue)
+        guard let record = expectedRecord(id, position, group) else { continue }
+        if onboards.last?.operation != operation { onboards.append((operation, id, [])) }
+        onboards[onboards.count - 1].pieces.append(Job.Piece(record: record, source: source))
+      case .read(let operation, let record, let source, let target):
+        fold(3, operation.rawValue)
+        add(operation, 0, .read(record, from: source, to: target))
+      case .write(let operation, let record, let source, let target):
+        fold(4, operation.rawValue)
+        scanned[Int(target.classID.rawValue)].remove(target.block.slot.rawValue)
+        add(operation, 0, .write(record, from: source, to: target))
+      case .loadEnded(let operation, let id, let count):
+        fold(5, operation.rawValue)
+        checkEnd(of: operation, id, count)
+      case .stored(let tier, let record):
+        fold(6, record.key.low)
+        hear(tier, record, isThere: true)
+      case .removed(let tier, let record):
+        fold(7, record.key.low)
+        hear(tier, record, isThere: false)
+      }
+    }
+    for load in onboards {
+      for part in 0..<Machine.partCountMax {
+        add(load.operation, part, .onboard(load.request.engine, load.pieces))
+      }
+    }
+  }
+
+  private mutating func acceptOffload(
+    _ operation: OperationID, _ id: RequestID, _ position: Int, _ group: Int, _ target: BlockRef
+  ) {
+    guard let record = expectedRecord(id, position, group) else { return }
+    check(engine.record(of: target) == record, "a store under another block's name")
+    for part in 0..<Self.partCount(of: record) {
+      add(operation, part, .offload(id.engine, record, to: target))
+    }
+  }
+
+  /// The block that a request has at a place; effects are drained before a request is forgotten.
+  private mutating func expectedRecord(
+    _ id: RequestID, _ position: Int, _ group: Int
+  ) -> BlockRecord? {
+    guard let prompt = prompts[id], prompt.keys.indices.contains(position) else {
+      check(false, "an effect for a request or a block that is not there")
+      return nil
+    }
+    return BlockRecord(
+      key: prompt.keys[position], parentKey: prompt.parentKeys[position],
+      position: UInt32(position), group: UInt8(group),
+      namespace: NamespaceID(UInt16(prompt.namespace)))
+  }
+
+  private mutating func add(_ operation: OperationID, _ part: Int, _ work: Job.Work) {
+    let isLate = random.oneIn(20)
+    let runAt = now + UInt64(random.below(isLate ? 3000 : 150))
+    let isLost = random.oneIn(100)
+    let reportAt = isLost ? .max : runAt + UInt64(random.below(random.oneIn(20) ? 3000 : 50))
+    jobs.append(
+      Job(operation: operation, part: part, work: work, runAt: runAt, reportAt: reportAt))
+  }
+
+  /// Moves the bytes and delivers the reports that are due, each at most twice.
+  mutating func runDrivers() {
+    var position = 0
+    while position < jobs.count {
+      if jobs[position].runAt <= now && jobs[position].outcome == nil { run(position) }
+      guard jobs[position].reportAt <= now else {
+        position += 1
+        continue
+      }
+      let job = jobs[position]
+      jobs[position].isEcho = true
+      jobs[position].reportAt = now + UInt64(random.below(2000))
+      if job.isEcho || !random.oneIn(10) {
+        jobs.swapAt(position, jobs.count - 1)
+        jobs.removeLast()
+      }
+      report(job)
+    }
+  }
+
+  private mutating func run(_ position: Int) {
+    let job = jobs[position]
+    var outcome: Outcome = random.oneIn(30) ? .failure : .success
+    switch job.work {
+    case .offload(_, let record, let target):
+      let isGarbled = outcome == .failure
+      let bytes = isGarbled ? random.next() : Truth.bytes(record, part: job.part)
+      machines[target].enter(target.block.slot, part: job.part, bytes)
+    case .onboard(_, let pieces):
+      for piece in pieces where !load(piece, part: job.part) { outcome = .corrupt }
+    case .read(let record, let source, let target):
+      let verifies = machines[target].readDisk(
+        source.block.slot, into: target.block.slot, record: record)
+      if !verifies && bug != .skipVerification { outcome = .corrupt }
+    case .write(let record, let source, let target):
+      let parts = 0..<Self.partCount(of: record)
+      if parts.contains(where: { !machines[source].isIntact(source.block.slot, part: $0) }) {
+        outcome = .corrupt
+      } else {
+        // A disk that lies: torn, and reported as written.
+        machines[target].writeDisk(
+          target.block.slot, from: source.block.slot, record: record, lastUsed: now,
+          isTorn: outcome == .failure || random.oneIn(40))
+      }
+    }
+    jobs[position].outcome = outcome
+  }
+
+  /// A rank copies its part of a block into the device; false when it finds the bytes wrong.
+  private mutating func load(_ piece: Job.Piece, part: Int) -> Bool {
+    guard part < Self.partCount(of: piece.record) else { return true }
+    let machine = machines[Int(piece.source.classID.rawValue)]
+    let slot = piece.source.block.slot
+    guard machine.isIntact(slot, part: part) || bug == .skipHostVerification else { return false }
+    check(
+      machine.host[slot.index][part] == Truth.bytes(piece.record, part: part),
+      "wrong bytes reach the device")
+    return true
+  }
+
+  private mutating func report(_ job: Job) {
+    let outcome = job.outcome ?? .failure
+    fold(8, job.operation.rawValue &+ UInt64(job.part))
+    if case .onboard = job.work, !job.isEcho {
+      check(loads[job.operation] != nil, "a load ended before its last part")
+      if outcome != .success { loads[job.operation]?.hasFailed = true }
+    }
+    engine.completed(job.operation, part: job.part, outcome, now: time)
+    guard outcome == .corrupt, !job.isEcho else { return }
+    switch job.work {
+    case .read(_, let source, _), .write(_, let source, _):
+      check(!engine.finds(source), "a corrupt copy is still offered")
+    case .onboard(_, let pieces):
+      tally.loadsCorrupt += 1
+      for piece in pieces {
+        check(!engine.finds(piece.source), "a corrupt ready block is still offered")
+      }
+    case .offload: break
+    }
+  }
+}
+
+extension [Machine] {
+  /// The machine of a block's class.
+  subscript(ref: BlockRef) -> Machine {
+    get { self[Int(ref.classID.rawValue)] }
+    _modify { yield &self[Int(ref.classID.rawValue)] }
+  }
+}

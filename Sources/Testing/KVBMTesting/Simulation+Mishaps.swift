@@ -1,0 +1,154 @@
+import BlockEngine
+
+/// What happens to engines, memory and disks.
+extension Simulation {
+  mutating func flipDiskBit() { machines[random.below(2)].flipDiskBit(&random) }
+
+  mutating func flipHostBit() { machines[random.below(2)].flipHostBit(&random) }
+
+  /// In a disk slot that no scan has looked at there is an earlier copy of a block that lies
+  /// elsewhere.
+  mutating func leaveOldCopy() {
+    let absent = extents.filter { $0.tier == .disk && !$0.isUsable }
+    guard !absent.isEmpty else { return }
+    let extent = absent[random.below(absent.count)]
+    let slot = extent.slots.lowerBound + UInt32(random.below(extent.slots.count))
+    machines[Int(extent.classID.rawValue)].leaveOldCopy(in: slot, &random)
+  }
+
+  /// The disk driver is reset: whatever has not been reported is over, and is reported now.
+  mutating func resetDisk() { endJobs { $0.engine == nil } }
+
+  mutating func endJobs(where isOver: (Job) -> Bool) {
+    for position in jobs.indices where isOver(jobs[position]) {
+      jobs[position].runAt = min(jobs[position].runAt, now)
+      jobs[position].reportAt = min(jobs[position].reportAt, now)
+    }
+  }
+
+  /// An inference engine dies: its ranks touch nothing any more, and their last reports may be
+  /// lost.
+  mutating func detach() {
+    guard !attached.isEmpty else { return }
+    // Effects that it has not seen yet reach nobody.
+    settle()
+    let gone = attached.remove(at: random.below(attached.count)).id
+    tally.detaches += 1
+    silenceJobs { $0.engine == gone }
+    for operation in loads.keys where loads[operation]?.request.engine == gone {
+      loads[operation]?.hasFailed = true
+    }
+    engine.detach(gone, now: time)
+    settle()
+    check(!loads.values.contains { $0.request.engine == gone }, "a load outlives its engine")
+    for id in live where id.engine == gone { prompts[id] = nil }
+    live.removeAll { $0.engine == gone }
+  }
+
+  /// These jobs touch nothing any more; half of their reports still come, when nobody waits.
+  private mutating func silenceJobs(_ isSilenced: (Job) -> Bool) {
+    for position in jobs.indices where isSilenced(jobs[position]) {
+      jobs[position].outcome = jobs[position].outcome ?? .success
+      jobs[position].isEcho = true
+      jobs[position].reportAt = now + UInt64(random.below(2000))
+    }
+  }
+
+  /// The node dies and comes back: host memory is lost, the disk stays, writes under way may be
+  /// done, torn or not begun, and old reports still arrive.
+  mutating func restart() {
+    settle()
+    tally.restarts += 1
+    restartAgainBefore = random.oneIn(2) ? step + 150 : 0
+    tally.counters.add(engine.counters)
+    for job in jobs where !job.isEcho && job.outcome == nil {
+      if case .write(let record, let source, let target) = job.work, !random.oneIn(3) {
+        machines[target].writeDisk(
+          target.block.slot, from: source.block.slot, record: record, lastUsed: now,
+          isTorn: random.oneIn(2))
+      }
+    }
+    silenceJobs { !$0.isEcho }
+    for index in machines.indices {
+      machines[index].loseHost(0..<UInt32(machines[index].host.count), &random)
+    }
+    if bug != .keepEpoch { epoch += 1 }
+    attached = []
+    live = []
+    prompts = [:]
+    loads = [:]
+    refused = []
+    extents = Self.makeExtents()
+    scanned = [[], []]
+    told = Self.noNews
+    engine = Self.makeEngine(limits, epoch: epoch, seed: random.next(), bug: bug)
+  }
+
+  /// An operator wants a block gone, whoever uses it.
+  mutating func purge() {
+    let (tier, classID) = (random.oneIn(2) ? Tier.host : .disk, ClassID(UInt8(random.below(2))))
+    var blocks: [BlockID] = []
+    engine.forEachRegistered(tier, classID) { block, _ in blocks.append(block) }
+    guard !blocks.isEmpty else { return }
+    let block = blocks[random.below(blocks.count)]
+    let ref = BlockRef(tier: tier, classID: classID, block: block)
+    check(engine.remove(ref) && !engine.finds(ref), "a block that was removed is found")
+  }
+
+  // MARK: Memory that comes and goes
+
+  mutating func addExtent() {
+    let absent = extents.indices.filter { !extents[$0].isUsable }
+    guard !absent.isEmpty else { return }
+    let index = absent[random.below(absent.count)]
+    extents[index].isUsable = true
+    tally.extentsAdded += 1
+    let extent = extents[index]
+    guard extent.tier == .disk else {
+      return engine.addExtent(.host, extent.classID, slots: extent.slots)
+    }
+    let residents = machines[Int(extent.classID.rawValue)].residents(in: extent.slots)
+    engine.addExtent(.disk, extent.classID, slots: extent.slots, residents: residents)
+    checkAdopted(residents, extent.classID)
+    let rest = extents.contains {
+      $0.tier == .disk && $0.classID == extent.classID && !$0.isUsable
+    }
+    if !rest { engine.finishScan(extent.classID) }
+  }
+
+  mutating func retireExtent() {
+    let usable = extents.indices.filter { extents[$0].isUsable }
+    guard !usable.isEmpty else { return }
+    let index = usable[random.below(usable.count)]
+    let extent = extents[index]
+    guard engine.retireExtent(extent.tier, extent.classID, slots: extent.slots) else { return }
+    extents[index].isUsable = false
+    tally.extentsRetired += 1
+    if extent.tier == .host {
+      machines[Int(extent.classID.rawValue)].loseHost(extent.slots, &random)
+    }
+  }
+
+  /// Everybody stops: what is left over was leaked.
+  mutating func quiesce() {
+    tally.quietMoments += 1
+    settle()
+    while !live.isEmpty { cancel() }
+    for _ in 0..<10 {
+      settle()
+      endJobs { _ in true }
+      runDrivers()
+      engine.tick(time)
+    }
+    settle()
+    check(loads.isEmpty, "a load never ended")
+    check(engine.pendingWriteCount == 0, "a write never ended")
+    check(engine.operationCount == 0 && engine.requestCount == 0, "something never ended")
+    for index in 0..<2 {
+      for tier in Tier.allCases {
+        guard let counts = engine.counts(tier, ClassID(UInt8(index))) else { continue }
+        check(counts.available == counts.usable, "something is held by nobody: \(counts)")
+      }
+    }
+  }
+}

@@ -1,0 +1,221 @@
+import BlockEngine
+
+/// Plays an engine over pretend memory, disk and drivers, with everything that can go wrong.
+///
+/// Two slot classes; one namespace with a group in each, and one with a single group; several
+/// inference engines that come and go. Each step is one call by a runtime, or a mishap; then time
+/// passes, drivers move bytes and report, and everything is checked. Equal seeds play equal games.
+public struct Simulation: ~Copyable {
+  var engine: BlockEngine
+  /// `[class]`
+  var machines: [Machine]
+  var random: Random
+  var jobs: [Job] = []
+  var now: UInt64 = 0
+  var epoch: UInt16 = 1
+  /// How many steps were played.
+  public internal(set) var step = 0
+  /// A digest of all that happened, to compare two runs.
+  public internal(set) var trace: UInt64 = 0
+  /// What there was to see, so that a run which saw nothing does not count as clean.
+  public internal(set) var tally = Tally()
+
+  /// The runtimes' side: attached engines, and their live requests in order.
+  var attached: [Runtime] = []
+  var live: [RequestID] = []
+  var prompts: [RequestID: Prompt] = [:]
+  var loads: [OperationID: Load] = [:]
+  /// Requests that were told that a load of theirs failed.
+  var refused: Set<RequestID> = []
+  var requestCount: UInt64 = 0
+  var engineCount: UInt32 = 0
+  var extents: [Extent] = []
+  /// `[class]`: disk slots whose block a scan found, and no write of this engine.
+  var scanned: [Set<UInt32>] = [[], []]
+  /// `[tier][class]`: what is found where, by what the engine has told.
+  var told: [[Set<BlockKey>]] = noNews
+  /// Troubles come in pairs: until this step another restart is likely.
+  var restartAgainBefore = 0
+  private var drained: [Effect] = []
+  /// The first thing that was wrong.
+  var fault: BrokenInvariant?
+
+  let limits: Limits
+  let bug: PlantedBug?
+
+  /// An inference engine with its namespace.
+  struct Runtime {
+    let id: EngineID
+    let namespace: Int
+  }
+
+  /// What a request asks for.
+  struct Prompt {
+    let namespace: Int
+    let keys: [BlockKey]
+    /// When it was first told to ask again later, since its last load.
+    var pendingSince: UInt64?
+
+    var parentKeys: [BlockKey] { [Truth.root(ofNamespace: namespace)] + keys }
+  }
+
+  /// A load under way.
+  struct Load {
+    let request: RequestID
+    let count: Int
+    var hasFailed = false
+  }
+
+  /// Slots that come and go together.
+  struct Extent {
+    let tier: Tier
+    let classID: ClassID
+    let slots: Range<UInt32>
+    var isUsable = false
+  }
+
+  /// What a run saw.
+  public struct Tally: Sendable {
+    /// Positions that matches promised.
+    public var promisedBlocks = 0
+    /// Positions that matches called pending.
+    public var pendingBlocks = 0
+    /// Loads that were told to be over.
+    public var loadsEnded = 0
+    /// Ranks that found wrong bytes in a load.
+    public var loadsCorrupt = 0
+    /// Deaths of the node.
+    public var restarts = 0
+    /// Deaths of inference engines.
+    public var detaches = 0
+    /// Times that memory came.
+    public var extentsAdded = 0
+    /// Times that memory went.
+    public var extentsRetired = 0
+    /// Copies on disk for which there was another.
+    public var duplicatesFound = 0
+    /// Times that all was at rest and nothing had leaked.
+    public var quietMoments = 0
+    /// Those of all engines that were, one after the other.
+    public var counters = Counters()
+  }
+
+  /// `[namespace][group]`
+  static let namespaces: [[GroupPlace]] = [
+    [
+      GroupPlace(classID: ClassID(0), partCount: 2), GroupPlace(classID: ClassID(1), partCount: 1),
+    ],
+    [GroupPlace(classID: ClassID(0), partCount: 2)],
+  ]
+
+  /// How many ranks write a part of the block.
+  static func partCount(of record: BlockRecord) -> Int {
+    namespaces[Int(record.namespace.rawValue)][Int(record.group)].partCount
+  }
+
+  static let noNews: [[Set<BlockKey>]] = [[[], []], [[], []]]
+  static let hostSlotCounts = [16, 12]
+  static let diskSlotCounts = [24, 16]
+
+  /// A new world; equal seeds and bugs make equal ones.
+  public init(seed: UInt64, bug: PlantedBug? = nil) {
+    random = Random(seed: seed)
+    var limits = Limits()
+    limits.requestLimit = 8
+    limits.storeLimit = 8
+    limits.readLimit = 3
+    limits.readFailureLimit = 2
+    limits.writeLimit = 3
+    limits.writeQueueLimit = 6
+    limits.stagingHoldLimit = 5
+    limits.transferNanoseconds = 1000
+    limits.storeNanoseconds = 1200
+    limits.stagingNanoseconds = 600
+    limits.leaseNanoseconds = 100
+    self.limits = limits
+    self.bug = bug
+    machines = (0..<2).map {
+      Machine(hostSlotCount: Self.hostSlotCounts[$0], diskSlotCount: Self.diskSlotCounts[$0])
+    }
+    engine = Self.makeEngine(limits, epoch: epoch, seed: seed, bug: bug)
+    extents = Self.makeExtents()
+  }
+
+  static func makeEngine(
+    _ limits: Limits, epoch: UInt16, seed: UInt64, bug: PlantedBug?
+  ) -> BlockEngine {
+    var engine = BlockEngine(
+      limits: limits, epoch: epoch, seed: seed, bugs: bug?.inEngine ?? [])
+    for index in 0..<2 {
+      _ = engine.openClass(
+        slotBytes: 4096 * (index + 1), hostSlotLimit: hostSlotCounts[index],
+        diskSlotLimit: diskSlotCounts[index])
+    }
+    for groups in namespaces { _ = engine.openNamespace(groups: groups) }
+    return engine
+  }
+
+  static func makeExtents() -> [Extent] {
+    var extents: [Extent] = []
+    for index in 0..<2 {
+      for (tier, count) in [(Tier.host, hostSlotCounts[index]), (.disk, diskSlotCounts[index])] {
+        for first in stride(from: 0, to: UInt32(count), by: 4) {
+          extents.append(
+            Extent(tier: tier, classID: ClassID(UInt8(index)), slots: first..<(first + 4)))
+        }
+      }
+    }
+    return extents
+  }
+
+  /// Plays so many steps.
+  ///
+  /// - Throws: The first broken invariant; `step` is where. The simulation is over then.
+  public mutating func run(stepCount: Int) throws(BrokenInvariant) {
+    for _ in 0..<stepCount {
+      step += 1
+      act()
+      now += UInt64(random.below(20))
+      runDrivers()
+      if random.oneIn(4) { engine.tick(time) }
+      settle()
+      checkEverything()
+      if let fault { throw fault }
+    }
+    tally.counters.add(engine.counters)
+  }
+
+  private mutating func act() {
+    switch random.below(100) {
+    case 0..<34: ask()
+    case 34..<56: store()
+    case 56..<62: cancel()
+    case 62..<67: endStep()
+    case 67..<69: flipDiskBit()
+    case 69: flipHostBit()
+    case 70..<75: addExtent()
+    case 75: retireExtent()
+    case 76 where random.oneIn(4): resetDisk()
+    case 77 where random.oneIn(4): detach()
+    case 78 where random.oneIn(10): restart()
+    case 79..<82 where step < restartAgainBefore: restart()
+    case 82 where random.oneIn(20): quiesce()
+    case 83: leaveOldCopy()
+    case 84 where random.oneIn(4): purge()
+    default: break
+    }
+  }
+
+  var time: Time { Time(nanoseconds: now) }
+
+  /// Drains the effects and hands them to the drivers.
+  mutating func settle() {
+    engine.drain(into: &drained)
+    accept(drained)
+  }
+
+  /// Adds something that happened to the trace.
+  mutating func fold(_ kind: UInt64, _ value: UInt64) {
+    trace = Random.mix(trace ^ Random.mix(value &* 16 &+ kind))
+  }
+}

@@ -1,0 +1,39 @@
+import BlockEngine
+
+/// What every byte should be: the naive model that the engine is held against.
+///
+/// A prompt is a walk down a small tree, so that prompts share prefixes; a block's bytes follow
+/// from its key, its group and the rank that writes them. Every part is one word.
+enum Truth {
+  static let lengthMax = 6
+
+  /// The root of a namespace's sequences.
+  static func root(ofNamespace number: Int) -> BlockKey {
+    let low = Random.mix(UInt64(number) &+ 0x5EED)
+    return BlockKey(high: ~low, low: low)
+  }
+
+  /// The keys of a random prompt of 1...`lengthMax` blocks.
+  static func prompt(ofNamespace number: Int, _ random: inout Random) -> [BlockKey] {
+    var keys: [BlockKey] = []
+    var parent = root(ofNamespace: number).low
+    for _ in 0...random.below(lengthMax) {
+      // Usually the first branch, so that prompts meet often.
+      let branch = UInt64(random.below(4) / 2 + (keys.isEmpty ? random.below(3) : 0))
+      let low = Random.mix(parent &* 8 &+ branch &+ 1)
+      keys.append(BlockKey(high: Random.mix(low), low: low))
+      parent = low
+    }
+    return keys
+  }
+
+  /// The bytes of one part of a block.
+  static func bytes(_ record: BlockRecord, part: Int) -> UInt64 {
+    Random.mix(record.key.high ^ UInt64(record.group) << 32 ^ UInt64(part + 1))
+  }
+
+  /// What a disk slot's header says about its parts.
+  static func checksum(_ record: BlockRecord, _ parts: [UInt64]) -> UInt64 {
+    parts.reduce(Random.mix(record.key.low ^ UInt64(record.group))) { Random.mix($0 ^ $1) }
+  }
+}
