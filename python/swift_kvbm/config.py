@@ -1,0 +1,206 @@
+"""What the user may configure: `kv_connector_extra_config` and the `KVBM_*` variables.
+
+Everything wrong is refused here, at start, with a message that names the key, the value and what
+would be right. A key in the JSON wins over its variable.
+"""
+
+import difflib
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from swift_kvbm.log import once
+from swift_kvbm.sizes import format_size, parse_size
+
+HOST_CAPACITY_DEFAULT_BYTES = 4 * 2**30
+# Fewer blocks than this keep nothing long enough to be of use.
+TIER_BLOCKS_MIN = 4
+COPY_THREADS_MAX = 64
+
+# JSON key -> variable.
+_VARIABLES = {
+    "host.capacity": "KVBM_HOST_CAPACITY",
+    "disk.path": "KVBM_DISK_PATH",
+    "disk.capacity": "KVBM_DISK_CAPACITY",
+    "node": "KVBM_NODE",
+    "weights_id": "KVBM_WEIGHTS_ID",
+    "copy_threads": "KVBM_COPY_THREADS",
+}
+# Read elsewhere: by the node itself, to find binaries, and by tests.
+_OTHER_VARIABLES = {
+    *("KVBM_SOCKET", "KVBM_HOST_RESERVE", "KVBM_DISK_THREADS", "KVBM_STAGING_TIMEOUT"),
+    *("KVBM_LINGER", "KVBM_DRAIN_TIMEOUT", "KVBM_BIN", "KVBM_LIBRARY", "KVBM_FAULT", "KVBM_FULL"),
+}
+_OTHER_PREFIXES = ("KVBM_TEST_", "KVBM_HARNESS_")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The configuration of one engine, checked. Sizes in bytes."""
+
+    host_capacity_bytes: int = HOST_CAPACITY_DEFAULT_BYTES
+    disk_path: str | None = None
+    disk_capacity_bytes: int | None = None
+    # The socket of a node that somebody else runs; None: this engine starts one.
+    node_socket: str | None = None
+    weights_id: str | None = None
+    # 0: the library's default.
+    copy_threads: int = 0
+
+    def canonical(self) -> dict[str, object]:
+        """What decides which node this engine belongs to."""
+        return {
+            "host": self.host_capacity_bytes,
+            "disk": self.disk_path,
+            "disk_capacity": self.disk_capacity_bytes,
+        }
+
+
+def parse_settings(extra: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
+    """Checks and merges both sources.
+
+    Raises ValueError for an unknown key, a value of the wrong kind, a disk path that cannot be
+    written, and parts that contradict each other.
+    """
+    flat = _flatten(extra)
+    _check_variables(environment)
+    for key, variable in _VARIABLES.items():
+        if key not in flat and environment.get(variable):
+            flat[key] = environment[variable]
+    node_socket = _node_socket(flat)
+    host = flat.get("host.capacity", HOST_CAPACITY_DEFAULT_BYTES)
+    return Settings(
+        host_capacity_bytes=parse_size("host.capacity", host),
+        disk_path=_disk_path(flat),
+        disk_capacity_bytes=_disk_capacity(flat),
+        node_socket=node_socket,
+        weights_id=_text(flat, "weights_id"),
+        copy_threads=_count(flat, "copy_threads", COPY_THREADS_MAX),
+    )
+
+
+def check_capacities(settings: Settings, block_bytes: int) -> None:
+    """Raises ValueError when a tier holds fewer than four blocks of this model."""
+    if settings.node_socket is not None:
+        return
+    tiers = (
+        ("host.capacity", settings.host_capacity_bytes),
+        ("disk.capacity", settings.disk_capacity_bytes),
+    )
+    for key, capacity in tiers:
+        if capacity is not None and capacity < TIER_BLOCKS_MIN * block_bytes:
+            raise ValueError(
+                f"KVBM: {key} = {format_size(capacity)} holds fewer than {TIER_BLOCKS_MIN} blocks "
+                f"of this model ({format_size(block_bytes)} each); "
+                f"give at least {format_size(TIER_BLOCKS_MIN * block_bytes)}"
+            )
+
+
+def _flatten(extra: Mapping[str, Any]) -> dict[str, Any]:
+    sections = {key.partition(".")[0] for key in _VARIABLES if "." in key}
+    flat: dict[str, Any] = {}
+    for key, value in extra.items():
+        if key not in sections:
+            if key not in _VARIABLES:
+                raise ValueError(_unknown(key, [*_VARIABLES, *sections]))
+            flat[key] = value
+            continue
+        if not isinstance(value, Mapping):
+            raise ValueError(
+                f"KVBM: {key} = {value!r} is not an object; write for example "
+                f'"{key}": {{"capacity": "20GiB"}}'
+            )
+        for inner, item in value.items():
+            name = f"{key}.{inner}"
+            if name not in _VARIABLES:
+                raise ValueError(_unknown(name, list(_VARIABLES)))
+            flat[name] = item
+    return flat
+
+
+def _unknown(key: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+    return f"KVBM: unknown key {key!r}; the nearest known one is {nearest[0]!r}"
+
+
+def _check_variables(environment: Mapping[str, str]) -> None:
+    known = {*_VARIABLES.values(), *_OTHER_VARIABLES}
+    for name, value in environment.items():
+        if not name.startswith("KVBM_") or name in known or name.startswith(_OTHER_PREFIXES):
+            continue
+        nearest = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.85)
+        if nearest:
+            raise ValueError(
+                f"KVBM: unknown variable {name} = {value!r}; did you mean {nearest[0]}?"
+            )
+        # Kubernetes puts variables for a service named "kvbm" into every container.
+        once(("variable", name), logging.WARNING, "KVBM: the variable %s means nothing here", name)
+
+
+def _text(flat: Mapping[str, Any], key: str) -> str | None:
+    value = flat.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError(f"KVBM: {key} = {value!r} must be a text that is not empty")
+    return value
+
+
+def _count(flat: Mapping[str, Any], key: str, maximum: int) -> int:
+    value = flat.get(key, 0)
+    text = str(value)
+    if isinstance(value, bool) or not text.isdecimal() or int(text) > maximum:
+        raise ValueError(f"KVBM: {key} = {value!r} must be a whole number from 0 to {maximum}")
+    return int(text)
+
+
+def _node_socket(flat: Mapping[str, Any]) -> str | None:
+    value = _text(flat, "node")
+    if value is None:
+        return None
+    if not value.startswith("unix:/"):
+        raise ValueError(f'KVBM: node = {value!r} must be "unix:" and an absolute path')
+    for key in ("host.capacity", "disk.path", "disk.capacity"):
+        if key in flat:
+            raise ValueError(
+                f"KVBM: {key} = {flat[key]!r} cannot be given together with node = {value!r}: "
+                "the running node has its own capacities; leave one of them out"
+            )
+    return value.removeprefix("unix:")
+
+
+def _disk_path(flat: Mapping[str, Any]) -> str | None:
+    path = _text(flat, "disk.path")
+    if path is None:
+        if "disk.capacity" in flat:
+            raise ValueError(
+                f"KVBM: disk.capacity = {flat['disk.capacity']!r} needs disk.path as well"
+            )
+        return None
+    absolute = os.path.abspath(os.path.expanduser(path))
+    try:
+        os.makedirs(absolute, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"KVBM: disk.path = {path!r} cannot be made ({error.strerror}); "
+            "give a directory that this user may write"
+        ) from error
+    if not os.access(absolute, os.R_OK | os.W_OK | os.X_OK):
+        raise ValueError(
+            f"KVBM: disk.path = {path!r} cannot be written by this user; "
+            "give a directory that it may write"
+        )
+    return absolute
+
+
+def _disk_capacity(flat: Mapping[str, Any]) -> int | None:
+    if "disk.path" not in flat:
+        return None
+    if "disk.capacity" not in flat:
+        raise ValueError(
+            f"KVBM: disk.path = {flat['disk.path']!r} needs disk.capacity as well, "
+            'for example "200GiB"'
+        )
+    return parse_size("disk.capacity", flat["disk.capacity"])

@@ -1,0 +1,71 @@
+"""What the connector knows of an engine, without any of the engine's own types."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """One attention layer's cache, as the engine's own spec describes it."""
+
+    name: str
+    # "full_attention", "sliding_window", "mamba", …
+    kind: str
+    block_tokens: int
+    head_count: int = 0
+    head_size: int = 0
+    value_head_size: int = 0
+    # "bfloat16", "float16", "float32", …
+    dtype: str = ""
+    element_bytes: int = 0
+    page_bytes: int = 0
+    # What of the spec the connector has no answer for; empty when there is nothing.
+    oddity: str = ""
+
+
+@dataclass(frozen=True)
+class TensorFacts:
+    """Where the engine placed some layers in its one allocation. Bytes."""
+
+    layers: tuple[str, ...]
+    size: int
+    offset: int
+    layer_stride: int
+    block_stride: int
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """One engine, as configured. Empty texts and dictionaries mean "not known" or "not set"."""
+
+    engine: str = "vllm"
+    version: str = ""
+    instance: str = ""
+    device: str = "cpu"
+    attention: str = ""
+    role: str = "kv_both"
+    load_failure_policy: str = "recompute"
+    tensor_parallel: int = 1
+    pipeline_parallel: int = 1
+    decode_context_parallel: int = 1
+    prefill_context_parallel: int = 1
+    worker_count: int = 1
+    rank: int = 0
+    speculative: str = ""
+    encoder_decoder: bool = False
+    needs_zeroing: bool = False
+    dynamic_kv_scales: bool = False
+    block_tokens: int = 0
+    block_count: int = 0
+    layout: str = ""
+    # One entry a cache group, layers in order.
+    groups: tuple[tuple[LayerFacts, ...], ...] = ()
+    tensors: tuple[TensorFacts, ...] = ()
+    model: str = ""
+    revision: str = ""
+    load_format: str = "auto"
+    model_dtype: str = ""
+    quantization: str = ""
+    quantization_settings: dict[str, Any] = field(default_factory=dict)
+    rope: dict[str, Any] = field(default_factory=dict)
+    overrides: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,255 @@
+"""The two sides of the native library as objects. Arrays cross as they are; no loop over blocks."""
+
+import ctypes
+import hashlib
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from swift_kvbm import _native
+from swift_kvbm.geometry import GROUP_KINDS, Geometry
+from swift_kvbm.layout import LayerMemory
+
+PLAN_BYTES_DEFAULT = 64 * 1024
+_POLL_COUNT = 64
+_SPACE_TRIES = 4
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Who attaches and with what; equal on the scheduler side and all workers."""
+
+    socket_path: str
+    instance: str
+    namespace: bytes
+    geometry: Geometry
+    worker_count: int
+    producer_engine: str
+    producer_device: str
+    producer_attention: str
+    call_timeout_ms: int = 0
+
+    def to_c(self) -> _native.CEngineConfig:
+        """The C structure; the library copies it."""
+        config = _native.CEngineConfig()
+        config.socket_path = self.socket_path.encode()
+        digest = hashlib.sha256(self.instance.encode()).digest()
+        config.engine_uid[:] = digest[:16]
+        config.namespace_description = self.namespace
+        config.namespace_description_length = len(self.namespace)
+        config.group_count = len(self.geometry.groups)
+        for index, group in enumerate(self.geometry.groups):
+            config.groups[index] = _native.CGroup(
+                GROUP_KINDS[group.kind],
+                group.head_count,
+                len(group.layers),
+                group.block_tokens,
+                group.token_bytes,
+                group.element_bytes,
+            )
+        config.worker_count = self.worker_count
+        config.producer_engine = self.producer_engine.encode()
+        config.producer_device = self.producer_device.encode()
+        config.producer_attention = self.producer_attention.encode()
+        config.call_timeout_ms = self.call_timeout_ms
+        return config
+
+
+@dataclass(frozen=True)
+class State:
+    """An attachment at one moment."""
+
+    attached: bool
+    reason: int
+    node_instance: int
+    attach_count: int
+    degraded_calls: int
+
+
+class _Handle:
+    """A native handle; every call after `close` raises NativeError."""
+
+    kind = ""
+
+    def __init__(self, library: _native.Library, pointer: ctypes.c_void_p) -> None:
+        self._library = library
+        self._pointer: ctypes.c_void_p | None = pointer
+
+    def _open_pointer(self) -> ctypes.c_void_p:
+        if self._pointer is None:
+            raise _native.NativeError(f"kvbm_{self.kind}", _native.UNAVAILABLE, "closed")
+        return self._pointer
+
+    def _call(self, name: str, *arguments: object) -> int:
+        function = getattr(self._library, name)
+        return self._library.check(name, function(self._open_pointer(), *arguments))
+
+    def attach(self, timeout_ms: int) -> tuple[int, str]:
+        """Tries to attach; the code and, when it is negative, its text. For a thread of its own."""
+        function = getattr(self._library, f"kvbm_{self.kind}_attach")
+        code = function(self._open_pointer(), timeout_ms)
+        return code, self._library.last_error() if code < 0 else ""
+
+    def state(self) -> State:
+        """May be called beside any other call."""
+        state = _native.CState()
+        self._call(f"kvbm_{self.kind}_state", _native.reference(state))
+        return State(
+            bool(state.attached),
+            state.reason,
+            state.node_instance,
+            state.attach_count,
+            state.degraded_calls,
+        )
+
+    def close(self, clean: bool) -> None:
+        """Ends the handle, once."""
+        pointer, self._pointer = self._pointer, None
+        if pointer is not None:
+            getattr(self._library, f"kvbm_{self.kind}_close")(pointer, int(clean))
+
+
+class NativeScheduler(_Handle):
+    """`kvbm_scheduler`. One call at a time; a negative code raises NativeError."""
+
+    kind = "scheduler"
+
+    def __init__(self, library: _native.Library, engine: Engine) -> None:
+        pointer = ctypes.c_void_p()
+        config = engine.to_c()
+        code = library.kvbm_scheduler_open(_native.reference(config), _native.reference(pointer))
+        library.check("kvbm_scheduler_open", code)
+        super().__init__(library, pointer)
+        self._plan = (ctypes.c_uint8 * PLAN_BYTES_DEFAULT)()
+
+    def begin(self, salt: bytes, epoch: bytes) -> int:
+        """Enters a request and names it."""
+        identity = _native.CRequestIdentity()
+        identity.salt, identity.salt_length = salt, len(salt)
+        identity.epoch, identity.epoch_length = epoch, len(epoch)
+        request = ctypes.c_uint64()
+        self._call("kvbm_request_begin", _native.reference(identity), _native.reference(request))
+        return request.value
+
+    def append(self, request: int, tokens: "array[int]") -> None:
+        """Adds confirmed tokens (`array('I')`)."""
+        self._call("kvbm_request_append", request, tokens.buffer_info()[0], len(tokens))
+
+    def match(self, request: int, first: int, count: int) -> tuple[int, int]:
+        """(ready blocks, pending blocks) of the range."""
+        match = _native.CMatch()
+        self._call("kvbm_request_match", request, first, count, _native.reference(match))
+        return match.ready_blocks, match.pending_blocks
+
+    def load(self, request: int, first: int, blocks: "array[int]") -> None:
+        """Takes the match up: block `first + i` goes to device block `blocks[i]`."""
+        address, count = blocks.buffer_info()
+        self._call("kvbm_request_load", request, first, count, address)
+
+    def store(self, request: int, first: int, blocks: "array[int]") -> None:
+        """Offers block `first + i`, which the coming step completes in device block `blocks[i]`."""
+        address, count = blocks.buffer_info()
+        self._call("kvbm_request_store", request, first, count, address)
+
+    def end(self, request: int) -> None:
+        """The request is over."""
+        self._call("kvbm_request_end", request)
+
+    def step(self, fences: "array[int]") -> bytes:
+        """Settles the step; the plan for the worker."""
+        address, count = fences.buffer_info()
+        length = ctypes.c_size_t()
+        for _ in range(_SPACE_TRIES):
+            code = self._library.kvbm_scheduler_step(
+                self._open_pointer(),
+                address,
+                count,
+                self._plan,
+                len(self._plan),
+                _native.reference(length),
+            )
+            if code != _native.SPACE:
+                break
+            self._plan = (ctypes.c_uint8 * (2 * length.value))()
+        self._library.check("kvbm_scheduler_step", code)
+        return ctypes.string_at(self._plan, length.value)
+
+    def stats(self) -> str:
+        """The node's counters as a JSON text."""
+        length = ctypes.c_size_t(16 * 1024)
+        for _ in range(_SPACE_TRIES):
+            buffer = ctypes.create_string_buffer(length.value + 1)
+            code = self._library.kvbm_scheduler_stats(
+                self._open_pointer(), buffer, len(buffer), _native.reference(length)
+            )
+            if code != _native.SPACE:
+                break
+        self._library.check("kvbm_scheduler_stats", code)
+        return buffer.value.decode()
+
+
+class NativeWorker(_Handle):
+    """`kvbm_worker`. One call at a time; a negative code raises NativeError."""
+
+    kind = "worker"
+
+    def __init__(
+        self, library: _native.Library, engine: Engine, rank: int, copy_threads: int
+    ) -> None:
+        pointer = ctypes.c_void_p()
+        config = engine.to_c()
+        heads = engine.geometry.groups[0].head_count
+        code = library.kvbm_worker_open(
+            _native.reference(config), rank, 0, heads, copy_threads, _native.reference(pointer)
+        )
+        library.check("kvbm_worker_open", code)
+        super().__init__(library, pointer)
+        self._results = (_native.CLoadResult * _POLL_COUNT)()
+
+    def register(self, group: int, layers: Sequence[LayerMemory], block_count: int) -> None:
+        """Names the device memory of one group, layers in their stored order."""
+        memory = (_native.CLayer * len(layers))(
+            *(
+                _native.CLayer(
+                    layer.base,
+                    layer.block_stride,
+                    layer.head_stride,
+                    layer.token_stride,
+                    layer.kv_stride,
+                )
+                for layer in layers
+            )
+        )
+        self._call("kvbm_worker_register", group, memory, len(layers), block_count)
+
+    def fence(self, plan: bytes) -> None:
+        """Waits until no pending copy reads a block that the plan's step overwrites."""
+        self._call("kvbm_worker_fence", plan, len(plan))
+
+    def start_loads(self, plan: bytes) -> None:
+        """Starts the plan's loads."""
+        self._call("kvbm_worker_start_loads", plan, len(plan))
+
+    def start_stores(self, plan: bytes) -> None:
+        """Starts the plan's stores."""
+        self._call("kvbm_worker_start_stores", plan, len(plan))
+
+    def drop_stores(self, plan: bytes) -> None:
+        """Says that the plan's stores will not happen."""
+        self._call("kvbm_worker_drop_stores", plan, len(plan))
+
+    def poll(self) -> list[tuple[int, int, int]]:
+        """Ended loads as (request, loaded blocks, planned blocks)."""
+        ended = []
+        count = _POLL_COUNT
+        while count == _POLL_COUNT:
+            count = self._call("kvbm_worker_poll", self._results, _POLL_COUNT)
+            ended += [
+                (result.request, result.loaded_blocks, result.planned_blocks)
+                for result in self._results[:count]
+            ]
+        return ended
+
+    def drain(self, timeout_ms: int) -> None:
+        """Waits until no copy runs."""
+        self._call("kvbm_worker_drain", timeout_ms)

@@ -1,0 +1,51 @@
+"""What travels between the connector's halves with each step. Plain data: it is pickled."""
+
+from array import array
+from dataclasses import dataclass, field
+
+from swift_kvbm._vllm_adapter import (
+    KVConnectorHandshakeMetadata,
+    KVConnectorMetadata,
+    KVConnectorWorkerMetadata,
+)
+
+
+@dataclass(frozen=True)
+class Load:
+    """A load that vLLM waits for: the request, and the device blocks that it fills, in order."""
+
+    request_id: str
+    blocks: "array[int]"
+
+
+@dataclass
+class KVBMMetadata(KVConnectorMetadata):
+    """Scheduler to worker: one step."""
+
+    # The native library's plan; opaque.
+    plan: bytes = b""
+    # The plan's loads, by the library's name of the request.
+    loads: dict[int, Load] = field(default_factory=dict)
+    # Loads that vLLM waits for and that no plan holds: the worker reports them as failed.
+    failed: list[Load] = field(default_factory=list)
+    # The plan could not be made, so its fences are not known: the worker waits for every copy.
+    fence_all: bool = False
+
+
+@dataclass
+class KVBMWorkerMetadata(KVConnectorWorkerMetadata):
+    """Worker to scheduler: the requests whose load failed in this step."""
+
+    failed: set[str] = field(default_factory=set)
+
+    def aggregate(self, other: "KVConnectorWorkerMetadata") -> "KVConnectorWorkerMetadata":
+        """Both workers' failures."""
+        assert isinstance(other, KVBMWorkerMetadata)
+        return KVBMWorkerMetadata(self.failed | other.failed)
+
+
+@dataclass
+class KVBMHandshake(KVConnectorHandshakeMetadata):
+    """Worker to scheduler, once, after registration: why it cannot copy; empty if it can."""
+
+    refusal: str = ""

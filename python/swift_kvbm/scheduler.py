@@ -1,0 +1,241 @@
+"""The scheduler's half: vLLM's requests in, batch calls to the native library out.
+
+Every method is called by vLLM's scheduling thread. A request goes through: first match (or first
+step) → its native request; matched → maybe loading → scheduled, its full blocks offered once →
+finished. A load that vLLM was promised ends in exactly one report by the worker, whatever fails
+here: what cannot be planned is handed over as failed.
+"""
+
+import os
+import time
+from array import array
+from typing import Any
+
+from swift_kvbm.guard import guarded
+from swift_kvbm.metadata import KVBMMetadata, KVBMWorkerMetadata, Load
+from swift_kvbm.sequence import Sequence, uncached_reason, warn_uncached
+
+EPOCH_BYTES = 16
+# A request waits no longer than this for blocks that are staged; then it takes what is ready.
+STAGING_SECONDS_MAX = 30.0
+
+
+def confirmed_tokens(computed: int, scheduled: int, known: int) -> int:
+    """Tokens whose KV the coming step completes, and whose ids are certain.
+
+    `computed` counts steps in flight optimistically; `known` holds accepted tokens only, so drafts
+    and placeholders are beyond it.
+    """
+    return min(computed + scheduled, known)
+
+
+class SchedulerHalf:
+    """One engine's scheduler side; `native` has the methods of `NativeScheduler`."""
+
+    def __init__(self, native: Any, block_tokens: int) -> None:
+        self._native = native
+        self._block_tokens = block_tokens
+        self._sequences: dict[str, Sequence] = {}
+        self._epoch = b""
+        self._block_pool: Any = None
+        self._stale_local_hits = False
+        # Set by the supervisor's thread: the node is new and holds nothing of ours.
+        self.offer_again = False
+        # Of the coming step.
+        self._loads: dict[int, Load] = {}
+        self._failed: list[Load] = []
+        self._fences = array("I")
+
+    def bind_block_pool(self, pool: Any) -> None:
+        """vLLM's device block pool; only counted, never changed."""
+        self._block_pool = pool
+
+    # MARK: Matching
+
+    @guarded((0, False))
+    def matched(self, request: Any, computed: int) -> tuple[int | None, bool]:
+        """Answers `get_num_new_matched_tokens`. May be asked any number of times."""
+        sequence = self._sequence(request)
+        if sequence is None:
+            return 0, False
+        if sequence.epoch != self._epoch:
+            self._begin_again(sequence)
+        # After a reset that vLLM could not finish, its own cache may hold KV from before.
+        sequence.storing = not (self._stale_local_hits and computed > 0)
+        if request.skip_reading_prefix_cache or sequence.refused or computed % self._block_tokens:
+            return 0, False
+        first = computed // self._block_tokens
+        count = request.num_tokens // self._block_tokens - first
+        if count <= 0:
+            return 0, False
+        self._append(sequence, request.num_tokens)
+        sequence.matched_first = first
+        ready, pending = self._native.match(sequence.handle, first, count)
+        if pending > 0 and sequence.may_wait(time.monotonic(), STAGING_SECONDS_MAX):
+            return None, False
+        ready = min(ready, count)
+        return (ready * self._block_tokens, True) if ready > 0 else (0, False)
+
+    def allocated(self, request: Any, blocks: Any, external: int) -> None:
+        """`update_state_after_alloc`: vLLM has taken up `external` tokens of the last match."""
+        if external <= 0:
+            return
+        # From here on vLLM waits for this request: it must be reported, or it waits for ever.
+        (table,) = blocks.get_block_ids()
+        sequence = self._sequences.get(request.request_id)
+        first = sequence.matched_first if sequence is not None else 0
+        count = -(-external // self._block_tokens)
+        load = Load(request.request_id, array("I", table[first : first + count]))
+        if sequence is not None and self._take_up(sequence, first, load):
+            self._loads[sequence.handle] = load
+        else:
+            self._failed.append(load)
+        self._fences.extend(table[first:])
+
+    @guarded(False)
+    def _take_up(self, sequence: Sequence, first: int, load: Load) -> bool:
+        sequence.waiting_since = None
+        self._native.load(sequence.handle, first, load.blocks)
+        return True
+
+    # MARK: The step
+
+    def build(self, output: Any) -> KVBMMetadata:
+        """`build_connector_meta`: settles the step and says what the worker has to do."""
+        settled = self._track(output) and self._offer(output.num_scheduled_tokens)
+        plan = self._step() if settled else None
+        loads, self._loads = self._loads, {}
+        failed, self._failed = self._failed, []
+        self._fences = array("I")
+        if plan is None:
+            return KVBMMetadata(failed=[*failed, *loads.values()], fence_all=True)
+        return KVBMMetadata(plan, loads, failed)
+
+    @guarded(None)
+    def _step(self) -> bytes | None:
+        return self._native.step(self._fences)
+
+    @guarded(False)
+    def _track(self, output: Any) -> bool:
+        """Follows the block tables; collects every block that this step is about to write."""
+        for new in output.scheduled_new_reqs:
+            (table,) = new.block_ids
+            self._replace_table(new.req_id, table, new.num_computed_tokens)
+        cached = output.scheduled_cached_reqs
+        for index, request_id in enumerate(cached.req_ids):
+            added = cached.new_block_ids[index]
+            if added is None:
+                continue
+            (table,) = added
+            if request_id in cached.resumed_req_ids:
+                self._replace_table(request_id, table, cached.num_computed_tokens[index])
+                continue
+            self._fences.extend(table)
+            sequence = self._sequences.get(request_id)
+            if sequence is not None:
+                sequence.table.extend(table)
+        return True
+
+    def _replace_table(self, request_id: str, table: list[int], computed: int) -> None:
+        # Blocks before this point are read in the step, not written: no copy out of them need end.
+        self._fences.extend(table[computed // self._block_tokens :])
+        sequence = self._sequences.get(request_id)
+        if sequence is not None:
+            sequence.table = array("I", table)
+
+    @guarded(True)
+    def _offer(self, scheduled: dict[str, int]) -> bool:
+        """Offers the full blocks that this step completes, and once those that came from before."""
+        if self.offer_again:
+            self.offer_again = False
+            for sequence in self._sequences.values():
+                sequence.stored = 0
+        for request_id, count in scheduled.items():
+            sequence = self._sequences.get(request_id)
+            if sequence is None or not sequence.storing or sequence.epoch != self._epoch:
+                continue
+            request = sequence.request
+            end = confirmed_tokens(request.num_computed_tokens, count, request.num_tokens)
+            full = end // self._block_tokens
+            # One request that cannot be stored must not keep the others from it.
+            if full > sequence.stored and not self._store(sequence, full):
+                sequence.storing = False
+        return True
+
+    @guarded(False)
+    def _store(self, sequence: Sequence, full: int) -> bool:
+        first, sequence.stored = sequence.stored, full
+        self._append(sequence, full * self._block_tokens)
+        self._native.store(sequence.handle, first, sequence.table[first:full])
+        return True
+
+    def finished_loads(self, output: Any) -> None:
+        """`update_connector_output`: whose load failed is never offered anything again."""
+        meta = output.kv_connector_worker_meta
+        if isinstance(meta, KVBMWorkerMetadata):
+            for request_id in meta.failed:
+                sequence = self._sequences.get(request_id)
+                if sequence is not None:
+                    sequence.refused = True
+
+    # MARK: Ends
+
+    @guarded(None)
+    def finished(self, request: Any) -> None:
+        """The request is over. A load that was handed out goes on, and is reported."""
+        sequence = self._sequences.pop(request.request_id, None)
+        if sequence is not None:
+            self._native.end(sequence.handle)
+
+    def reset(self) -> None:
+        """What is stored from now on is not exchangeable with what was stored before.
+
+        Requests that exist store nothing more until they are matched anew: they may hold old KV.
+        """
+        self._epoch = os.urandom(EPOCH_BYTES)
+        pool = self._block_pool
+        # vLLM's own cache was emptied just before, unless some request held blocks.
+        self._stale_local_hits = (
+            pool is not None and pool.get_num_free_blocks() < pool.num_gpu_blocks - 1
+        )
+
+    def close(self) -> None:
+        """Ends every native request."""
+        for sequence in self._sequences.values():
+            self._native.end(sequence.handle)
+        self._sequences.clear()
+
+    # MARK: Sequences
+
+    def _sequence(self, request: Any) -> Sequence | None:
+        """The request's native side, made when it is first needed; None if it is not cached."""
+        sequence = self._sequences.get(request.request_id)
+        if sequence is not None:
+            if sequence.request is request:
+                return sequence
+            self.finished(sequence.request)
+        reason = uncached_reason(request)
+        if reason:
+            warn_uncached(reason)
+            return None
+        handle = self._native.begin(_salt(request), self._epoch)
+        sequence = Sequence(request, handle, self._epoch)
+        self._sequences[request.request_id] = sequence
+        return sequence
+
+    def _begin_again(self, sequence: Sequence) -> None:
+        """The same request under the epoch of now; nothing of it is known or stored there."""
+        self._native.end(sequence.handle)
+        sequence.handle = self._native.begin(_salt(sequence.request), self._epoch)
+        sequence.epoch = self._epoch
+        sequence.appended = sequence.stored = 0
+
+    def _append(self, sequence: Sequence, end: int) -> None:
+        if end > sequence.appended:
+            tokens = array("I", sequence.request.all_token_ids[sequence.appended : end])
+            self._native.append(sequence.handle, tokens)
+            sequence.appended += len(tokens)
+
+
+def _salt(request: Any) -> bytes:
+    return (request.cache_salt or "").encode()

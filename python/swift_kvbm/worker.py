@@ -1,0 +1,118 @@
+"""The worker's half: carries a step's plan out on device memory, and reports every load once.
+
+Every method is called by vLLM's worker thread; the copies run on the native library's threads.
+"""
+
+import logging
+import sys
+from typing import Any
+
+from swift_kvbm.guard import guarded
+from swift_kvbm.log import once
+from swift_kvbm.metadata import KVBMMetadata, KVBMWorkerMetadata, Load
+
+# The longest wait for running copies when a step's fences are not known.
+DRAIN_TIMEOUT_MS = 30_000
+
+
+class WorkerHalf:
+    """One worker's side; `native` has the methods of `NativeWorker`, or is None: no copies.
+
+    A load is in `_loads` from the step that brings it until it is reported, in one and the same
+    output: as received, and if it failed with its failed blocks.
+    """
+
+    def __init__(self, native: Any | None) -> None:
+        self._native = native
+        self._loads: dict[int, Load] = {}
+        self._unreported: list[tuple[Load, int]] = []
+        self._failed_blocks: set[int] = set()
+        self._failed_requests: set[str] = set()
+
+    # MARK: The step
+
+    def fence(self, meta: KVBMMetadata) -> None:
+        """Before the step overwrites blocks: waits for the copies that still read them."""
+        if self._native is None:
+            return
+        if meta.fence_all or not self._fence_plan(meta.plan):
+            self._drain()
+
+    @guarded(False)
+    def _fence_plan(self, plan: bytes) -> bool:
+        if plan:
+            self._native.fence(plan)
+        return True
+
+    @guarded(None)
+    def _drain(self) -> None:
+        self._native.drain(DRAIN_TIMEOUT_MS)
+
+    def start_loads(self, meta: KVBMMetadata) -> None:
+        """Starts the step's loads; those that cannot start have failed."""
+        self._unreported += [(load, 0) for load in meta.failed]
+        self._loads.update(meta.loads)
+        if not self._start(meta.plan):
+            for handle in meta.loads:
+                self._end(handle, 0)
+
+    @guarded(False)
+    def _start(self, plan: bytes) -> bool:
+        if self._native is None:
+            return False
+        if plan:
+            self._native.start_loads(plan)
+        return True
+
+    @guarded(None)
+    def save(self, meta: KVBMMetadata) -> None:
+        """After the forward pass: starts the step's stores, unless the pass is failing."""
+        if self._native is None or not meta.plan:
+            return
+        # vLLM calls this in a `finally`: with an exception on its way the blocks are not written.
+        if sys.exc_info()[0] is None:
+            self._native.start_stores(meta.plan)
+        else:
+            self._native.drop_stores(meta.plan)
+
+    # MARK: Reports
+
+    def received(self) -> set[str]:
+        """Requests whose load ended since the last call, each exactly once.
+
+        `failed_blocks` and `meta`, called after this for the same output, hold what failed.
+        """
+        if not self._poll():
+            # The handle is closed or another process's: nothing is copied any more.
+            for handle in list(self._loads):
+                self._end(handle, 0)
+        ended, self._unreported = self._unreported, []
+        for load, loaded in ended:
+            if loaded < len(load.blocks):
+                self._failed_blocks.update(load.blocks[loaded:])
+                self._failed_requests.add(load.request_id)
+        return {load.request_id for load, _ in ended}
+
+    def failed_blocks(self) -> set[int]:
+        """Device blocks of ended loads that hold nothing of use."""
+        failed, self._failed_blocks = self._failed_blocks, set()
+        return failed
+
+    def meta(self) -> KVBMWorkerMetadata | None:
+        """For the scheduler's half: the requests that must not be offered anything again."""
+        failed, self._failed_requests = self._failed_requests, set()
+        return KVBMWorkerMetadata(failed) if failed else None
+
+    @guarded(False)
+    def _poll(self) -> bool:
+        if self._native is not None and self._loads:
+            for handle, loaded, _ in self._native.poll():
+                self._end(handle, loaded)
+        return True
+
+    def _end(self, handle: int, loaded: int) -> None:
+        load = self._loads.pop(handle, None)
+        if load is None:
+            once("unknown load", logging.ERROR, "KVBM: a load was reported twice, or never asked")
+            return
+        self._unreported.append((load, loaded))

@@ -1,0 +1,341 @@
+"""vLLM's real scheduler and connector calls, around the pretend model."""
+
+import json
+import logging
+import random
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from vllm.config import (
+    CacheConfig,
+    DeviceConfig,
+    KVTransferConfig,
+    ModelConfig,
+    SchedulerConfig,
+    VllmConfig,
+)
+from vllm.distributed.kv_transfer import kv_transfer_state
+from vllm.distributed.kv_transfer.kv_connector.v1 import KVConnectorRole
+from vllm.forward_context import set_forward_context
+from vllm.sampling_params import SamplingParams
+from vllm.utils.hashing import sha256
+from vllm.v1.core.kv_cache_utils import get_request_block_hasher, init_none_hash
+from vllm.v1.core.sched.async_scheduler import AsyncScheduler
+from vllm.v1.core.sched.scheduler import Scheduler
+from vllm.v1.kv_cache_interface import (
+    FullAttentionSpec,
+    KVCacheConfig,
+    KVCacheGroupSpec,
+    KVCacheTensor,
+)
+from vllm.v1.outputs import ModelRunnerOutput
+from vllm.v1.request import Request, RequestStatus
+from vllm.v1.structured_output import StructuredOutputManager
+from vllm.v1.worker.gpu.kv_connector import ActiveKVConnector
+from vllm.v1.worker.kv_connector_model_runner_mixin import KVConnectorModelRunnerMixin
+
+from swift_kvbm.vllm import KVBMConnector
+
+from .model import Model, Shape
+
+MODEL_LENGTH_MAX = 512
+_CONFIG = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 16,
+    "intermediate_size": 16,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "num_hidden_layers": 2,
+    "vocab_size": 64,
+    "max_position_embeddings": MODEL_LENGTH_MAX,
+    "torch_dtype": "float32",
+}
+init_none_hash(sha256)
+# One warning for each connector, and there are hundreds.
+logging.getLogger("vllm.distributed.kv_transfer.kv_connector.v1.base").setLevel(logging.ERROR)
+
+
+def vllm_config(
+    folder: Path, extra: dict[str, Any], block_count: int, shape: Shape, **scheduler: Any
+) -> VllmConfig:
+    """A configuration of a tiny model that is never loaded."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(_CONFIG))
+    model = ModelConfig(
+        model=str(folder), skip_tokenizer_init=True, dtype="float32", max_model_len=MODEL_LENGTH_MAX
+    )
+    cache = CacheConfig(block_size=shape.block_tokens, enable_prefix_caching=True)
+    asynchronous = scheduler.pop("async_scheduling", False)
+    config = VllmConfig(
+        model_config=model,
+        cache_config=cache,
+        scheduler_config=SchedulerConfig(
+            max_model_len=MODEL_LENGTH_MAX, is_encoder_decoder=False, **scheduler
+        ),
+        device_config=DeviceConfig("cpu"),
+        kv_transfer_config=KVTransferConfig(
+            kv_connector="KVBMConnector",
+            kv_connector_module_path="swift_kvbm.vllm",
+            kv_role="kv_both",
+            kv_load_failure_policy="recompute",
+            kv_connector_extra_config=extra,
+        ),
+    )
+    # vLLM turns it off on a CPU.
+    config.scheduler_config.async_scheduling = asynchronous
+    config.cache_config.num_gpu_blocks = block_count
+    return config
+
+
+def kv_cache_config(shape: Shape, block_count: int) -> KVCacheConfig:
+    """What vLLM would plan for the pretend model: LBHNC, one group, one allocation."""
+    spec = FullAttentionSpec(
+        block_size=shape.block_tokens,
+        num_kv_heads=shape.heads,
+        head_size=shape.head_size,
+        dtype=shape.dtype,
+    )
+    names = [f"model.layers.{index}.self_attn.attn" for index in range(shape.layers)]
+    page = spec.page_size_bytes
+    tensor = KVCacheTensor(
+        size=page * block_count * shape.layers,
+        layers=names,
+        layer_stride=page * block_count,
+        block_stride=page,
+    )
+    return KVCacheConfig(
+        num_blocks=block_count,
+        kv_cache_tensors=[tensor],
+        kv_cache_groups=[KVCacheGroupSpec(names, spec)],
+        kv_cache_layout="LBHNC",
+        hash_block_size=shape.block_tokens,
+    )
+
+
+class Engine:
+    """One engine: scheduler, both connector halves, pretend model, and the loop between them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        extra: dict[str, Any],
+        rng: random.Random,
+        *,
+        shape: Shape | None = None,
+        block_count: int = 40,
+        asynchronous: bool = False,
+        second_runner: bool = False,
+        **scheduler: Any,
+    ) -> None:
+        self.rng = rng
+        self.shape = shape or Shape()
+        self.block_count = block_count
+        self.second_runner = second_runner
+        self.config = vllm_config(
+            folder,
+            extra,
+            block_count,
+            self.shape,
+            async_scheduling=asynchronous,
+            max_num_seqs=scheduler.pop("max_num_seqs", 6),
+            max_num_batched_tokens=scheduler.pop("max_num_batched_tokens", 96),
+            **scheduler,
+        )
+        self.model = Model(self.shape, block_count)
+        cache = kv_cache_config(self.shape, block_count)
+        self.worker = KVBMConnector(self.config, KVConnectorRole.WORKER, cache)
+        names = cache.kv_cache_groups[0].layer_names
+        views = dict(zip(names, self.model.views, strict=True))
+        kv_transfer_state._KV_CONNECTOR_AGENT = self.worker
+        if second_runner:
+            self.runner = ActiveKVConnector(self.config, views)
+        else:
+            self.worker.register_kv_caches(views)
+        self.scheduler = (AsyncScheduler if asynchronous else Scheduler)(
+            vllm_config=self.config,
+            kv_cache_config=cache,
+            structured_output_manager=StructuredOutputManager(self.config),
+            block_size=self.shape.block_tokens,
+            hash_block_size=self.shape.block_tokens,
+            log_stats=True,
+        )
+        self.scheduler.use_v2_model_runner = second_runner
+        self.connector = self.scheduler.connector
+        self.queue_depth = self.config.max_concurrent_batches
+        self.hasher = get_request_block_hasher(self.shape.block_tokens, sha256)
+        self.salts: dict[str, str] = {}
+        self.outputs: dict[str, list[int]] = {}
+        self.steps = self.loaded_tokens = 0
+        self.promised: list[str] = []
+        self.reported: list[str] = []
+        self.failed_blocks = self.preemptions = self.deferred = 0
+        self._queue: deque[list[Any]] = deque()
+        self._watch_promises()
+
+    def _watch_promises(self) -> None:
+        inner = self.connector.update_state_after_alloc
+
+        def watched(request: Any, blocks: Any, external: int) -> None:
+            if external > 0:
+                self.promised.append(request.request_id)
+                self.loaded_tokens += external
+            inner(request, blocks, external)
+
+        self.connector.update_state_after_alloc = watched
+        matched = self.connector.get_num_new_matched_tokens
+
+        def asked(request: Any, computed: int) -> tuple[int | None, bool]:
+            answer = matched(request, computed)
+            self.deferred += answer[0] is None
+            return answer
+
+        self.connector.get_num_new_matched_tokens = asked
+        preempt = self.scheduler._preempt_request
+
+        def counted(*arguments: Any, **options: Any) -> None:
+            self.preemptions += 1
+            preempt(*arguments, **options)
+
+        self.scheduler._preempt_request = counted
+
+    # MARK: Requests
+
+    def add(self, request_id: str, tokens: list[int], salt: str, max_tokens: int) -> None:
+        """Enters a request."""
+        parameters = SamplingParams(max_tokens=max_tokens, ignore_eos=True, temperature=0.0)
+        parameters.update_from_generation_config({}, 2)
+        request = Request(
+            request_id=request_id,
+            prompt_token_ids=list(tokens),
+            sampling_params=parameters,
+            pooling_params=None,
+            cache_salt=salt or None,
+            block_hasher=self.hasher,
+        )
+        self.salts[request_id] = salt
+        self.outputs[request_id] = []
+        self.scheduler.add_request(request)
+
+    def abort(self, request_id: str) -> None:
+        """Ends a request from outside."""
+        self.scheduler.finish_requests(request_id, RequestStatus.FINISHED_ABORTED)
+
+    def live(self) -> list[str]:
+        """Requests that are not finished."""
+        return [i for i, r in self.scheduler.requests.items() if not r.is_finished()]
+
+    # MARK: Steps
+
+    def step(self) -> bool:
+        """One turn of the engine's loop; False when there is nothing to do."""
+        if len(self._queue) < self.queue_depth and self.scheduler.has_requests():
+            self._queue.append([self.scheduler.schedule(), None])
+            self.steps += 1
+            # The worker may be fast, or as late as the queue allows.
+            if self.rng.random() < 0.5:
+                self._execute_next()
+            if len(self._queue) < self.queue_depth and self.rng.random() < 0.8:
+                return True
+        if not self._queue:
+            return False
+        output, result = self._queue[0]
+        if result is None:
+            self._execute_next()
+            result = self._queue[0][1]
+        self._queue.popleft()
+        self._take(output, result)
+        return True
+
+    def settle(self) -> None:
+        """Processes every step in flight."""
+        while self._queue:
+            if self._queue[0][1] is None:
+                self._execute_next()
+            output, result = self._queue.popleft()
+            self._take(output, result)
+
+    def _take(self, output: Any, result: ModelRunnerOutput) -> None:
+        connector_output = result.kv_connector_output
+        if connector_output is not None:
+            self.reported += connector_output.finished_recving or ()
+            self.failed_blocks += len(connector_output.invalid_block_ids or ())
+        for outputs in self.scheduler.update_from_output(output, result).values():
+            for item in outputs.outputs:
+                self.outputs[item.request_id] += item.new_token_ids
+
+    def _execute_next(self) -> None:
+        for entry in self._queue:
+            if entry[1] is None:
+                entry[1] = self._execute(entry[0])
+                return
+
+    def _execute(self, output: Any) -> ModelRunnerOutput:
+        if self.second_runner:
+            return self._execute_second(output)
+        # V1: fence, state, zeroing; then the connector's life around the forward pass.
+        self.worker.handle_preemptions(output.kv_connector_metadata)
+        self.model.scribble(self.model.update(output, self.salts))
+        if not output.total_num_scheduled_tokens:
+            return KVConnectorModelRunnerMixin.kv_connector_no_forward(output, self.config)
+        with (
+            set_forward_context(None, self.config),
+            KVConnectorModelRunnerMixin.maybe_get_kv_connector_output(output) as connector_output,
+        ):
+            result = self._forward(output)
+        result.kv_connector_output = connector_output
+        return result
+
+    def _execute_second(self, output: Any) -> ModelRunnerOutput:
+        # V2: state first; no zeroing for models like this one.
+        fresh = self.model.update(output, self.salts)
+        if not output.total_num_scheduled_tokens:
+            return self.runner.no_forward(output)
+        self.runner.pre_forward(output)
+        self.model.scribble(fresh)
+        result = self._forward(output)
+        self.runner.finish_forward()
+        result.kv_connector_output = self.runner.post_forward(output.finished_req_ids)
+        return result
+
+    def _forward(self, output: Any) -> ModelRunnerOutput:
+        scheduled = output.num_scheduled_tokens
+        sampled = self.model.step(scheduled)
+        ids = list(scheduled)
+        return ModelRunnerOutput(
+            req_ids=ids,
+            req_id_to_index={request_id: index for index, request_id in enumerate(ids)},
+            sampled_token_ids=sampled,
+        )
+
+    # MARK: End
+
+    def new_weights(self, generation: int) -> bool:
+        """Resets every cache as a weight update does; whether that worked."""
+        self.settle()
+        try:
+            done = self.scheduler.reset_prefix_cache(
+                reset_running_requests=not self._loading(), reset_connector=True
+            )
+        except RuntimeError:
+            # A request holds blocks that it loaded: vLLM refuses, and no weights change.
+            done = False
+        if done:
+            self.model.generation = generation
+        return done
+
+    def _loading(self) -> bool:
+        waiting = RequestStatus.WAITING_FOR_REMOTE_KVS
+        held = [r for r in self.scheduler.requests.values() if r.is_finished()]
+        return bool(held) or any(r.status == waiting for r in self.scheduler.requests.values())
+
+    def free_blocks(self) -> int:
+        """Device blocks that nobody holds, without the null block."""
+        return self.scheduler.kv_cache_manager.block_pool.get_num_free_blocks()
+
+    def close(self) -> None:
+        """vLLM's order: workers first."""
+        self.worker.shutdown()
+        self.connector.shutdown()
+        kv_transfer_state._KV_CONNECTOR_AGENT = None

@@ -1,0 +1,110 @@
+"""Configuration: what is taken, and what is refused with which words."""
+
+import os
+
+import pytest
+
+from swift_kvbm.config import Settings, check_capacities, parse_settings
+from swift_kvbm.sizes import format_size, parse_size
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("512MiB", 512 * 2**20),
+        ("20GB", 20 * 10**9),
+        ("1.5 GiB", 3 * 2**29),
+        ("4096", 4096),
+        (4096, 4096),
+        ("7kb", 7000),
+        ("1TiB", 2**40),
+    ],
+)
+def test_sizes_are_read_as_people_write_them(text, size):
+    assert parse_size("host.capacity", text) == size
+
+
+@pytest.mark.parametrize("value", ["", "12XB", "-5", 0, -1, None, True, 1.5, "GiB", "9" * 30, []])
+def test_bad_sizes_name_key_value_and_remedy(value):
+    with pytest.raises(ValueError) as error:
+        parse_size("disk.capacity", value)
+    text = str(error.value)
+    assert "disk.capacity" in text and repr(value) in text and "512MiB" in text
+
+
+def test_sizes_are_written_readably():
+    assert format_size(3 * 2**29) == "1.5 GiB"
+    assert format_size(100) == "100 bytes"
+
+
+def test_every_part_is_optional(tmp_path):
+    assert parse_settings({}, {}) == Settings()
+    settings = parse_settings(
+        {
+            "host": {"capacity": "64MiB"},
+            "disk": {"path": str(tmp_path / "new"), "capacity": "1GiB"},
+            "weights_id": "w1",
+            "copy_threads": 3,
+        },
+        {},
+    )
+    assert settings == Settings(64 * 2**20, str(tmp_path / "new"), 2**30, None, "w1", 3)
+    assert os.stat(tmp_path / "new").st_mode & 0o777 == 0o700
+
+
+def test_variables_are_understood_and_json_wins(tmp_path):
+    environment = {
+        "KVBM_HOST_CAPACITY": "1GiB",
+        "KVBM_DISK_PATH": str(tmp_path),
+        "KVBM_DISK_CAPACITY": "2GiB",
+    }
+    assert parse_settings({}, environment).host_capacity_bytes == 2**30
+    assert parse_settings({}, environment).disk_capacity_bytes == 2**31
+    settings = parse_settings({"host": {"capacity": "2GiB"}}, environment)
+    assert settings.host_capacity_bytes == 2**31
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"hots": {"capacity": "1GiB"}}, ("'hots'", "'host'")),
+        ({"host": {"capcity": "1GiB"}}, ("'host.capcity'", "'host.capacity'")),
+        ({"host": "1GiB"}, ("host", "'1GiB'", "object")),
+        ({"host": {"capacity": "lots"}}, ("host.capacity", "'lots'", "20GB")),
+        ({"disk": {"path": "/tmp"}}, ("disk.path", "disk.capacity")),
+        ({"disk": {"capacity": "1GiB"}}, ("disk.capacity", "disk.path")),
+        (
+            {"disk": {"path": "/proc/x", "capacity": "1GiB"}},
+            ("disk.path", "'/proc/x'", "write"),
+        ),
+        ({"node": "tcp:host"}, ("node", "'tcp:host'", "unix:")),
+        ({"node": "unix:/a", "host": {"capacity": "1GiB"}}, ("node", "host.capacity")),
+        ({"weights_id": 5}, ("weights_id", "5")),
+        ({"copy_threads": -1}, ("copy_threads", "-1", "0 to 64")),
+        ({"copy_threads": "many"}, ("copy_threads", "'many'")),
+    ],
+)
+def test_wrong_configuration_is_refused_by_name(extra, words):
+    with pytest.raises(ValueError) as error:
+        parse_settings(extra, {})
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_a_mistyped_variable_is_refused_and_a_foreign_one_is_not():
+    with pytest.raises(ValueError, match="KVBM_HOST_CAPACITY"):
+        parse_settings({}, {"KVBM_HOST_CAP" + "CITY": "1GiB"})
+    # What Kubernetes sets for a service named "kvbm".
+    assert parse_settings({}, {"KVBM_PORT_8080_TCP": "tcp://10.0.0.1"}) == Settings()
+    assert parse_settings({}, {"KVBM_TEST_COPY_DELAY_US": "5"}) == Settings()
+
+
+def test_a_tier_of_less_than_a_few_blocks_is_refused():
+    with pytest.raises(ValueError) as error:
+        check_capacities(Settings(host_capacity_bytes=100_000), 65536)
+    for word in ("host.capacity", "97.66 KiB", "64 KiB", "256 KiB"):
+        assert word in str(error.value)
+    with pytest.raises(ValueError, match="disk.capacity"):
+        check_capacities(Settings(disk_path="/d", disk_capacity_bytes=1), 65536)
+    check_capacities(Settings(host_capacity_bytes=4 * 65536), 65536)
+    check_capacities(Settings(host_capacity_bytes=1, node_socket="/a"), 65536)

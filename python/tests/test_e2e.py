@@ -1,0 +1,150 @@
+"""The real vLLM engine with tiny models: the same tokens and logprobs, from memory and disk."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import full
+from harness.nodes import nodes_of
+from models import make_model
+
+pytestmark = pytest.mark.e2e
+
+LOGPROB_DIFFERENCE_MAX = 0.05
+BLOCKS = 24
+LENGTH = 640
+GENERATE = 8
+_TIMEOUT_SECONDS = 240
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+def prompts(count: int = 5) -> list[list[int]]:
+    """Two shared beginnings and ends of their own: together several times the device cache."""
+    rng = random.Random(3)
+    beginnings = [[rng.randrange(8, 1000) for _ in range(256)] for _ in range(2)]
+    ends = [[rng.randrange(8, 1000) for _ in range(200 + 7 * i)] for i in range(count)]
+    return [beginnings[index % 2] + end for index, end in enumerate(ends)]
+
+
+def connector(disk: Path | None = None, **changes: Any) -> dict[str, Any]:
+    """What a user writes."""
+    extra: dict[str, Any] = {"host": {"capacity": "64MiB"}}
+    if disk is not None:
+        extra["disk"] = {"path": str(disk), "capacity": "1GiB"}
+    return {
+        "kv_connector": "KVBMConnector",
+        "kv_connector_module_path": "swift_kvbm.vllm",
+        "kv_role": "kv_both",
+        "kv_load_failure_policy": "recompute",
+        "kv_connector_extra_config": extra,
+        **changes,
+    }
+
+
+def run(tmp_path: Path, model: Path, name: str, **job: Any) -> tuple[list[list[dict]], str]:
+    """One engine's passes, and what it wrote."""
+    known = {
+        "model": str(model),
+        "prompts": prompts(),
+        "blocks": BLOCKS,
+        "length": LENGTH,
+        "generate": GENERATE,
+    }
+    source, target = tmp_path / f"{name}.job.json", tmp_path / f"{name}.result.json"
+    source.write_text(json.dumps({**known, **job}))
+    script = Path(__file__).with_name("e2e_engine.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(source), str(target)],
+        env={**os.environ, "VLLM_LOGGING_LEVEL": "INFO"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=_TIMEOUT_SECONDS,
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+    return json.loads(target.read_text())["passes"], done.stdout
+
+
+def same(one: list[dict], two: list[dict]) -> None:
+    """Equal greedy tokens, and logprobs within the limit."""
+    for left, right in zip(one, two, strict=True):
+        assert left["tokens"] == right["tokens"]
+        for a, b in zip(left["logprobs"], right["logprobs"], strict=True):
+            common = a.keys() & b.keys()
+            assert common
+            assert max(abs(a[token] - b[token]) for token in common) <= LOGPROB_DIFFERENCE_MAX
+
+
+def cached(answers: list[dict]) -> int:
+    return sum(answer["cached"] for answer in answers)
+
+
+def wait_for_no_node(runtime: Path) -> None:
+    deadline = time.monotonic() + 20
+    while nodes_of(runtime):
+        assert time.monotonic() < deadline, "the node stays after a clean stop"
+        time.sleep(0.05)
+
+
+def test_llama_from_host_memory_and_after_a_restart_from_disk(
+    binaries, models, tmp_path, private_runtime
+):
+    model = make_model(models, "llama")
+    plain, _ = run(tmp_path, model, "plain", prefix_caching=False)
+    first, output = run(tmp_path, model, "first", connector=connector(tmp_path / "disk"))
+    assert "not covered" not in output
+    for answers in first:
+        same(answers, plain[0])
+    # The device cache holds a fraction of what the second pass found.
+    assert cached(first[1]) > 0.8 * sum(len(tokens) // 32 * 32 for tokens in prompts())
+    wait_for_no_node(private_runtime)
+    restarted, _ = run(tmp_path, model, "again", connector=connector(tmp_path / "disk"))
+    for answers in restarted:
+        same(answers, plain[0])
+    assert cached(restarted[0]) > 0.8 * sum(len(tokens) // 32 * 32 for tokens in prompts())
+    wait_for_no_node(private_runtime)
+
+
+@pytest.mark.parametrize("name", ["llama-kv2", "llama-f16"])
+def test_other_shapes_and_types(binaries, models, tmp_path, private_runtime, name):
+    model = make_model(models, name)
+    passes, output = run(tmp_path, model, name, connector=connector(), fresh=True)
+    assert "not covered" not in output
+    assert cached(passes[0]) == 0
+    same(passes[1], passes[0])
+    same(passes[2], passes[0])
+    assert cached(passes[2]) > 0.8 * sum(len(tokens) // 32 * 32 for tokens in prompts())
+    wait_for_no_node(private_runtime)
+
+
+def test_a_model_that_is_not_covered_is_served_with_one_warning(
+    binaries, models, tmp_path, private_runtime
+):
+    model = make_model(models, "gemma2")
+    settings = connector(kv_load_failure_policy="fail")
+    passes, output = run(tmp_path, model, "gemma2", connector=settings, blocks=200, fresh=True)
+    same(passes[2], passes[0])
+    warnings = [line for line in output.splitlines() if "not covered yet" in line]
+    assert warnings and all("2 cache groups" in line for line in warnings)
+    # Once in each process: the engine's and its worker's.
+    assert len(warnings) <= 2, warnings
+    assert 'set it to "recompute"' in output
+    assert nodes_of(private_runtime) == []
+
+
+@pytest.mark.skipif(not full(), reason="KVBM_FULL=1: test_connector has the short form")
+def test_a_wrong_configuration_is_refused_at_start(binaries, models, tmp_path):
+    model = make_model(models, "llama")
+    wrong = connector(kv_connector_extra_config={"hots": {"capacity": "64MiB"}})
+    with pytest.raises(AssertionError, match="unknown key 'hots'; the nearest known one is 'host'"):
+        run(tmp_path, model, "wrong", connector=wrong)

@@ -1,0 +1,122 @@
+"""The namespace's description and the weights' identity."""
+
+import json
+import struct
+from dataclasses import replace
+
+import pytest
+from facts_for_tests import facts
+
+from swift_kvbm.geometry import NotCovered, describe
+from swift_kvbm.identity import canonical_json, namespace_description
+from swift_kvbm.weights import digest_weights, weights_identity
+
+
+def description(**changes) -> bytes:
+    engine = facts(**changes)
+    return namespace_description(engine, describe(engine), {"kind": "declared", "value": "w"})
+
+
+def test_the_description_is_canonical():
+    text = description().decode()
+    value = json.loads(text)
+    assert text == json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert value["kv_semantics"] == {"engine": "vllm", "generation": 1}
+    assert value["groups"] == [
+        {"kind": "full", "heads": 4, "head_size": 32, "layers": 4, "block_tokens": 32}
+    ]
+
+
+def test_it_names_no_host_path_layout_or_engine():
+    assert description() == description(
+        model="/elsewhere/copy",
+        instance="another",
+        layout="LBNHC",
+        version="0.33",
+        block_count=150,
+        load_failure_policy="fail",
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rope": {"rope_theta": 500000.0}},
+        {"quantization": "fp8"},
+        {"model_dtype": "float16"},
+        {"overrides": {"rope_theta": 1}},
+        {"quantization_settings": {"bits": 4}},
+    ],
+)
+def test_whatever_decides_the_kv_changes_it(changes):
+    assert description(**changes) != description()
+
+
+def test_what_json_cannot_say_is_an_error():
+    with pytest.raises(ValueError):
+        canonical_json({"x": float("nan")})
+    with pytest.raises(TypeError):
+        canonical_json({"x": object()})
+
+
+def write_tensors(path, tensors: dict[str, bytes]) -> None:
+    header, offset = {}, 0
+    for name, data in tensors.items():
+        header[name] = {
+            "dtype": "U8",
+            "shape": [len(data)],
+            "data_offsets": [offset, offset + len(data)],
+        }
+        offset += len(data)
+    text = json.dumps({"__metadata__": {"format": "pt"}, **header}).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(tensors.values()))
+
+
+def test_the_digest_sees_names_shapes_and_bytes_and_not_the_files(tmp_path):
+    small, large = bytes(range(200)), bytes(300_000)
+    one, two, three = (tmp_path / f"{n}.safetensors" for n in "abc")
+    write_tensors(one, {"x": small, "y": large})
+    write_tensors(two, {"y": large})
+    write_tensors(three, {"x": small})
+    whole = digest_weights([one])
+    assert digest_weights([two, three]) == whole
+    for changed in (
+        {"x": small[:-1] + b"\xff", "y": large},
+        {"x": small, "y": large[:-1] + b"\1"},
+        {"x": small, "y": b"\1" + large[1:]},
+        {"x": small, "z": large},
+        {"x": small[:-1], "y": large},
+    ):
+        write_tensors(three, changed)
+        assert digest_weights([three]) != whole
+
+
+def test_the_digest_is_remembered_until_a_file_changes(tmp_path, monkeypatch):
+    model, cache = tmp_path / "model", tmp_path / "cache"
+    model.mkdir()
+    write_tensors(model / "m.safetensors", {"x": b"1234"})
+    engine = facts(model=str(model))
+    first = weights_identity(engine, None, cache)
+    assert first["kind"] == "digest" and len(first["value"]) == 64
+    monkeypatch.setattr("swift_kvbm.weights.digest_weights", lambda files: "0" * 64)
+    assert weights_identity(engine, None, cache) == first
+    write_tensors(model / "m.safetensors", {"x": b"12345"})
+    assert weights_identity(engine, None, cache)["value"] == "0" * 64
+
+
+def test_weights_without_identity_are_not_shared(tmp_path):
+    (tmp_path / "model").mkdir()
+    engine = facts(model=str(tmp_path / "model"))
+    for unknown in (engine, replace(engine, load_format="dummy"), replace(engine, model="org/x")):
+        with pytest.raises(NotCovered, match="weights_id"):
+            weights_identity(unknown, None, tmp_path)
+        assert weights_identity(unknown, "mine", tmp_path) == {"kind": "declared", "value": "mine"}
+    (tmp_path / "model" / "m.safetensors").write_bytes(b"short")
+    with pytest.raises(NotCovered, match="m.safetensors"):
+        weights_identity(engine, None, tmp_path)
+
+
+def test_a_commit_identifies_the_weights():
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    engine = facts(model="org/model", revision=commit)
+    assert weights_identity(engine, None) == {"kind": "commit", "value": commit}
