@@ -72,9 +72,13 @@ extension BlockEngine {
   mutating func considerWrite(
     _ classID: ClassID, _ block: BlockID, _ now: Time
   ) throws(PoolError) {
-    guard pools[.disk, classID].pool.counts.usable > 0,
+    guard pools[.disk, classID].pool.capacity > 0,
       !pools[.host, classID].notes[block.slot].isWriteQueued
     else { return }
+    guard pools[.disk, classID].pool.counts.usable > 0 else {
+      counters.diskExhausted += 1
+      return
+    }
     let name = pools[.host, classID].records[block.slot].indexKey
     guard isAbsentFromDisk(classID, name) else { return }
     guard diskAdmission.admits(name) else {

@@ -17,14 +17,13 @@ final class ExtentKeeper: @unchecked Sendable {
   private let headroom = MemoryHeadroom()
   private let bell = clinux_eventfd()
   private let isStopping = Atomic<Bool>(false)
+  private let isStarved = Atomic<Bool>(false)
   private var thread: pthread_t?
   private let waiters = Mutex<[Waiter]>([])
   /// Extents of earlier runs whose headers are unread.
   private var unscanned: [DiskExtent] = []
   private var hasScanned = false
   private var scannedBlockCount = 0
-  /// Said once, not at every attempt.
-  private var complaints: Set<String> = []
 
   private struct Waiter: Sendable {
     let classIDs: [ClassID]
@@ -58,6 +57,13 @@ final class ExtentKeeper: @unchecked Sendable {
   /// Has the thread look soon.
   func wake() { clinux_eventfd_signal(bell) }
 
+  /// Has the thread look soon if a class needs slots, unless there were none to have a moment ago:
+  /// then it looks again by itself, once a second.
+  func wakeIfNeeded() {
+    guard !isStarved.load(ordering: .relaxed) else { return }
+    if core.hostNeed() != nil || core.diskNeed() != nil { wake() }
+  }
+
   /// Ends the thread after what it is doing.
   func stop() {
     isStopping.store(true, ordering: .relaxed)
@@ -76,6 +82,8 @@ final class ExtentKeeper: @unchecked Sendable {
       hasMore = growHost() || hasMore
       hasMore = growDisk() || hasMore
       releaseWaiters(hasMore: hasMore)
+      let hasNeed = core.hostNeed() != nil || core.diskNeed() != nil
+      isStarved.store(!hasMore && hasNeed, ordering: .relaxed)
       var watch = pollfd(fd: bell, events: Int16(POLLIN), revents: 0)
       if poll(&watch, 1, hasMore ? 0 : 1_000) > 0 { clinux_eventfd_drain(bell) }
     }
@@ -131,18 +139,19 @@ final class ExtentKeeper: @unchecked Sendable {
     }
     let reserve = core.configuration.hostReserveBytes
     guard headroom.availableBytes(reserveBytes: reserve) >= extentBytes else {
-      complain(
-        "the host tier stops at \(ByteSize(bytes: need.populatedBytes)) of "
+      core.note(
+        shortfall: "the host tier stops at \(ByteSize(bytes: need.populatedBytes)) of "
           + "\(ByteSize(bytes: core.configuration.hostCapacityBytes)): less memory is left than "
-          + "its reserve of \(ByteSize(bytes: reserve))")
+          + "its reserve of \(ByteSize(bytes: reserve))", of: .host)
       return false
     }
     do throws(HostTierError) {
       try need.memory.populate(extent: need.extent)
       core.addHostExtent(need.classID, need.extent)
+      core.note(shortfall: nil, of: .host)
       return true
     } catch {
-      complain("the host tier cannot grow: \(error)")
+      core.note(shortfall: "the host tier cannot grow: \(error)", of: .host)
       return false
     }
   }
@@ -151,19 +160,15 @@ final class ExtentKeeper: @unchecked Sendable {
     guard let store = core.store, let need = core.diskNeed() else { return false }
     do throws(DiskTierError) {
       core.addDiskExtent(need.classID, try store.createExtent(slotBytes: need.slotBytes))
+      core.note(shortfall: nil, of: .disk)
       return true
     } catch {
       if case .full(_, _, fileSystem: false) = error {
         // What is not scanned yet has no class that it could be taken from.
         return hasScanned && core.reclaimIdleDiskExtent(for: need.classID)
       }
-      complain("the disk tier cannot grow: \(error)")
+      core.note(shortfall: "the disk tier cannot grow: \(error)", of: .disk)
       return false
     }
-  }
-
-  private func complain(_ text: String) {
-    // The figures differ from time to time; the beginning says what it is about.
-    if complaints.insert(String(text.prefix(28))).inserted { NodeLog.warning(text) }
   }
 }

@@ -150,7 +150,7 @@ public final class Node: @unchecked Sendable {
         state.servedClasses[Int(place.classID.rawValue), default: 1] -= 1
       }
     }
-    let how = session.endedCleanly ? "said goodbye" : "went without goodbye"
+    let how = session.ending == .unclean ? "went without goodbye" : "said goodbye"
     NodeLog.info("session \(session.id): the engine \(how)")
     lifetime.sessionEnded(session, remaining: sessions.count, now: now)
   }

@@ -13,6 +13,8 @@ final class NodeCore: Sendable {
   let startedAt: Time
   let store: DiskStore?
   let state: Mutex<NodeState>
+  /// Why a tier has less than it was given, by tier; said in the log when it begins and when it ends.
+  private let shortfalls = Mutex<[Tier: String]>([:])
   private let outcomes: OutcomeRelay
 
   /// Opens the disk store, if there is one, and makes an engine.
@@ -78,6 +80,19 @@ final class NodeCore: Sendable {
       state.settle(now: now)
     }
   }
+
+  /// Notes that a tier cannot grow, or, with nil, that it can again.
+  func note(shortfall: String?, of tier: Tier) {
+    let previous = shortfalls.withLock { shortfalls in
+      defer { shortfalls[tier] = shortfall }
+      return shortfalls[tier]
+    }
+    if let shortfall, previous == nil { NodeLog.warning(shortfall) }
+    if shortfall == nil, previous != nil { NodeLog.info("the \(tier) tier can grow again") }
+  }
+
+  /// A sentence for each tier that has less than it was given.
+  var currentShortfalls: [String] { shortfalls.withLock { $0.values.sorted() } }
 
   /// Takes no more disk work; what was begun is carried out and told before this returns.
   func closeStore() {

@@ -8,6 +8,8 @@ struct NodeLifetime {
   /// When to end unless an engine comes.
   private var idleDeadline: Time?
   private(set) var isStopping = false
+  /// How long an engine whose sides stop one after the other has for that.
+  private static let graceNanoseconds: UInt64 = 5_000_000_000
   /// When a stop no longer waits for writes.
   private var stopDeadline: Time?
 
@@ -25,7 +27,11 @@ struct NodeLifetime {
 
   mutating func sessionEnded(_ session: Session, remaining: Int, now: Time) {
     guard endsWithLastEngine, remaining == 0 else { return }
-    idleDeadline = session.endedCleanly ? now : now + lingerNanoseconds
+    switch session.ending {
+    case .clean: idleDeadline = now
+    case .partlyClean: idleDeadline = now + min(lingerNanoseconds, Self.graceNanoseconds)
+    case .unclean: idleDeadline = now + lingerNanoseconds
+    }
   }
 
   /// Whether nobody has come for long enough.
@@ -58,7 +64,7 @@ extension Node {
       NodeLog.error("broken invariant, the node ends: \(fault)")
       return loop.stop()
     }
-    if !sessions.isEmpty, core.hostNeed() != nil || core.diskNeed() != nil { keeper.wake() }
+    if !sessions.isEmpty { keeper.wakeIfNeeded() }
     if !lifetime.isStopping && lifetime.isIdleForGood(now) {
       NodeLog.info("the last engine has gone: stopping")
       beginStop()

@@ -76,13 +76,14 @@ extension NodeCore {
   /// Takes all figures at one moment.
   func statistics() -> NodeStatistics {
     let uptime = Clock.now.nanoseconds - startedAt.nanoseconds
+    let shortfalls = currentShortfalls
     let diskExtentBytes = store?.committedBytes ?? 0
     return state.withLock { state in
       var counters: [String: Int] = [:]
       state.engine.counters.visit { name, value in counters[Self.snakeCase(name)] = value }
       counters["disk_corrupt"] = state.diskFaults.corrupt
       counters["disk_failed"] = state.diskFaults.failed
-      var degraded: [String] = []
+      var degraded = shortfalls
       if let fault = state.engine.fault { degraded.append("engine: \(fault)") }
       return NodeStatistics(
         version: NodeVersion.text, pid: Int(getpid()),

@@ -15,8 +15,9 @@ final class Session {
   private(set) var scheduler: ClientConnection?
   private(set) var workers: [UInt32: ClientConnection] = [:]
   private(set) var isClosing = false
-  /// Whether every side that has gone said goodbye.
-  private(set) var endedCleanly = true
+  /// Of the sides that have gone: how many, and how many of them said goodbye.
+  private var departedCount = 0
+  private var goodbyeCount = 0
 
   init(
     id: UInt64, engineUID: [UInt8], engine: EngineID, namespace: NamespaceEntry,
@@ -30,6 +31,22 @@ final class Session {
   }
 
   var isEmpty: Bool { scheduler == nil && workers.isEmpty }
+  /// How an engine went.
+  enum Ending {
+    /// Every side said goodbye.
+    case clean
+    /// One side did, and the others were let go: the engine is stopping, or one of its processes
+    /// was replaced.
+    case partlyClean
+    /// None did: it crashed, and may be restarted.
+    case unclean
+  }
+
+  /// How the engine went, once all sides have.
+  var ending: Ending {
+    goodbyeCount == departedCount ? .clean : goodbyeCount > 0 ? .partlyClean : .unclean
+  }
+
   /// Promises are made only when all who must keep them are there.
   var isComplete: Bool {
     !isClosing && scheduler != nil && workers.count == Int(workerCount)
@@ -62,6 +79,7 @@ final class Session {
   func leave(_ connection: ClientConnection) {
     if scheduler === connection { scheduler = nil }
     if workers[connection.rank] === connection { workers[connection.rank] = nil }
-    endedCleanly = endedCleanly && connection.saidGoodbye
+    departedCount += 1
+    if connection.saidGoodbye { goodbyeCount += 1 }
   }
 }
