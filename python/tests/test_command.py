@@ -36,7 +36,7 @@ def test_the_version_is_said_for_people_and_for_programs(binaries):
         ([], "--host-capacity is missing"),
         (["--host-capacity", "1GiB", "--disk-path", "/x"], "--disk-path needs --disk-capacity"),
         (["--host-capacity", "1GiB", "--disk-capacity", "1GiB"], "--disk-capacity needs"),
-        (["--host-capacity", "1GiB", "--hots-capacity", "1GiB"], "Unknown option '--hots-capacity'"),
+        (["--host-capacity", "1GiB", "--hots-capacity", "1GiB"], "option '--hots-capacity'"),
         (["--host-capacity", "1GiB", "--linger", "-1"], "linger"),
         (["--host-capacity", "1GiB", "--socket", "/" + "s" * 200], 'socket is "/sss'),
     ],
