@@ -1,0 +1,45 @@
+# swift-kvbm: every task of the project. `make` alone lists them; the work is done in scripts/.
+.DEFAULT_GOAL := help
+MODEL ?= llama
+
+.PHONY: help setup build build-test test test-full lint format demo bench clean
+
+help: ## list the tasks
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
+	  awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+setup: ## install what the tasks need: system packages where allowed, and .venv
+	@scripts/setup.sh system
+	@scripts/setup.sh venv
+
+build: ## the command and the library, optimised and self-contained, into python/swift_kvbm
+	@scripts/setup.sh system
+	@scripts/build.sh release
+
+build-test: ## a second library with switchable faults, build/test/libkvbm.so
+	@scripts/setup.sh system
+	@scripts/build.sh faults
+
+test: setup build build-test ## all tests: Swift, sanitizers, Python, lint; about 20 minutes
+	@scripts/test.sh
+
+test-full: setup build build-test ## the same with more seeds and longer runs; some hours
+	@KVBM_FULL=1 scripts/test.sh
+
+lint: ## formatting and rules of Swift, Python and text
+	@scripts/setup.sh venv
+	@scripts/lint.sh
+
+format: ## rewrite Swift and Python in the house format
+	@scripts/setup.sh venv
+	@scripts/format.sh
+
+demo: setup build ## a real engine without, with, and restarted with swift-kvbm; about 4 minutes
+	@.venv/bin/python benchmarks/demo.py --model $(MODEL)
+
+bench: ## the steps that every block goes through, each beside its yardstick
+	@scripts/setup.sh system
+	@scripts/build.sh bench
+
+clean: ## remove everything that was built; keeps .venv
+	@scripts/clean.sh

@@ -1,0 +1,73 @@
+"""Small models with random weights, made on the spot: nothing is downloaded.
+
+The initialisation is wide, so that attention is peaked and a wrong or swapped KV block changes the
+output. Prompts are token ids; there is no tokenizer.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Size and element type of a Llama model; heads of `hidden / heads` elements."""
+
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    kv_heads: int
+    positions: int
+    dtype: str
+    element_bytes: int
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Bytes of K and V of one token over all layers and heads."""
+        head_size = self.hidden // self.heads
+        return 2 * self.element_bytes * self.layers * self.kv_heads * head_size
+
+
+SHAPES = {
+    # 2 KiB of KV per token. Of float32, so that greedy outputs do not hang on rounding: in bfloat16
+    # they change with the shapes of matrices, and so with what a prefix cache leaves to compute.
+    "llama": Shape(256, 512, 4, 8, 2, 16384, "float32", 4),
+    # 16 KiB of KV per token, of bfloat16 as served models are: outputs are equal but for near ties.
+    "llama-big": Shape(1024, 2816, 16, 16, 4, 32768, "bfloat16", 2),
+}
+VOCABULARY = 1024
+SEED = 7
+
+
+def make(name: str, root: Path) -> Path:
+    """Makes the model under `root` unless it is there; returns its folder."""
+    folder = root / name
+    if (folder / "complete").exists():
+        return folder
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    shape = SHAPES[name]
+    torch.manual_seed(SEED)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+        tie_word_embeddings=False,
+        hidden_size=shape.hidden,
+        intermediate_size=shape.intermediate,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.kv_heads,
+        max_position_embeddings=shape.positions,
+        initializer_range=1.6 / shape.hidden**0.5,
+    )
+    config.dtype = shape.dtype
+    LlamaForCausalLM(config).to(getattr(torch, shape.dtype)).save_pretrained(folder)
+    described = json.loads((folder / "config.json").read_text())
+    described["torch_dtype"] = described["dtype"] = shape.dtype
+    (folder / "config.json").write_text(json.dumps(described, indent=1))
+    (folder / "complete").touch()
+    return folder
