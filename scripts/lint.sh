@@ -6,8 +6,8 @@ failed=0
 run() { "$@" || failed=1; }
 
 run swift format lint --strict --recursive Package.swift Sources Tests Benchmarks
-run .venv/bin/ruff check --quiet python benchmarks scripts
-run .venv/bin/ruff format --check --quiet python benchmarks scripts
+run .venv/bin/ruff check --quiet python Benchmarks Tests scripts
+run .venv/bin/ruff format --check --quiet python Benchmarks Tests scripts
 run .venv/bin/python scripts/tidy.py
 run .venv/bin/python scripts/check_settings.py
 if command -v shellcheck >/dev/null; then

@@ -15,7 +15,8 @@ enum Copies {
   static func rows() -> [Row] {
     let shapes = [
       Shape(
-        name: "small (64 KiB, head-major)", heads: 4, layers: 4, headBytes: 64, isTokenMajor: false),
+        name: "small (64 KiB, head-major)", heads: 4, layers: 4, headBytes: 64,
+        isTokenMajor: false),
       Shape(
         name: "8B-like (2 MiB, head-major)", heads: 8, layers: 32, headBytes: 128,
         isTokenMajor: false),

@@ -67,7 +67,9 @@ def main() -> None:
         vector("an adapter", model, {"adapter": bytes(range(32))}, 4, [1, 2, 3, 4]),
         vector("an epoch", model, {"epoch": b"\0" * 16}, 4, [1, 2, 3, 4]),
         vector("fields that would run together", model, {"tenant": b"a", "salt": b"bc"}, 1, [7]),
-        vector("fields that run together elsewhere", model, {"tenant": b"ab", "salt": b"c"}, 1, [7]),
+        vector(
+            "fields that run together elsewhere", model, {"tenant": b"ab", "salt": b"c"}, 1, [7]
+        ),
         vector("another namespace", b"", {}, 4, [1, 2, 3, 4]),
         vector("no full block", model, {}, 16, [1, 2, 3]),
         vector("the largest tokens", model, {}, 2, [0xFFFFFFFF, 0, 0xFFFFFFFF, 0x80000000]),
@@ -77,7 +79,8 @@ def main() -> None:
         identity = {name: dice.randbytes(dice.randrange(80)) for name in ("tenant", "salt")}
         tokens = [dice.randrange(200_000) for _ in range(5 * block_tokens + number)]
         vectors.append(
-            vector(f"at random, {block_tokens}", description, identity, block_tokens, tokens))
+            vector(f"at random, {block_tokens}", description, identity, block_tokens, tokens)
+        )
     path = pathlib.Path(__file__).with_name("identity.json")
     path.write_text(json.dumps({"scheme": 1, "vectors": vectors}, indent=1) + "\n")
 

@@ -185,7 +185,9 @@ class KVBMConnector(KVConnectorBase_V1, SupportsHMA):
         """Loads that ended, well or not."""
         if self._worker is None:
             return None, None
-        return None, self._worker.received() or None
+        metadata = self._connector_metadata
+        idle = isinstance(metadata, KVBMMetadata) and metadata.idle
+        return None, self._worker.received(idle) or None
 
     @guarded(lambda self: set())
     def get_block_ids_with_load_errors(self) -> set[int]:

@@ -250,6 +250,12 @@ class NativeWorker(_Handle):
             ]
         return ended
 
+    def wait(self, timeout_ms: int) -> None:
+        """Waits until a load has ended; no error when none has in time."""
+        code = self._library.kvbm_worker_wait(self._open_pointer(), timeout_ms)
+        if code != _native.TIMEOUT:
+            self._library.check("kvbm_worker_wait", code)
+
     def drain(self, timeout_ms: int) -> None:
         """Waits until no copy runs."""
         self._call("kvbm_worker_drain", timeout_ms)

@@ -30,6 +30,8 @@ class KVBMMetadata(KVConnectorMetadata):
     failed: list[Load] = field(default_factory=list)
     # The plan could not be made, so its fences are not known: the worker waits for every copy.
     fence_all: bool = False
+    # The step has no forward pass: nothing but loads can be waited for.
+    idle: bool = False
 
 
 @dataclass

@@ -109,7 +109,7 @@ class SchedulerHalf:
         self._fences = array("I")
         if plan is None:
             return KVBMMetadata(failed=[*failed, *loads.values()], fence_all=True)
-        return KVBMMetadata(plan, loads, failed)
+        return KVBMMetadata(plan, loads, failed, idle=not output.num_scheduled_tokens)
 
     @guarded(None)
     def _step(self) -> bytes | None:

@@ -13,6 +13,9 @@ from swift_kvbm.metadata import KVBMMetadata, KVBMWorkerMetadata, Load
 
 # The longest wait for running copies when a step's fences are not known.
 DRAIN_TIMEOUT_MS = 30_000
+# vLLM sleeps a millisecond after a step without a forward pass and asks again: waiting here instead
+# tells it of a short load in the very step that began it.
+IDLE_WAIT_MS = 3
 
 
 class WorkerHalf:
@@ -77,11 +80,14 @@ class WorkerHalf:
 
     # MARK: Reports
 
-    def received(self) -> set[str]:
+    def received(self, idle: bool = False) -> set[str]:
         """Requests whose load ended since the last call, each exactly once.
 
+        In an `idle` step, one without a forward pass, it waits a moment for a load that runs.
         `failed_blocks` and `meta`, called after this for the same output, hold what failed.
         """
+        if idle and not self._unreported:
+            self._wait()
         if not self._poll():
             # The handle is closed or another process's: nothing is copied any more.
             for handle in list(self._loads):
@@ -102,6 +108,11 @@ class WorkerHalf:
         """For the scheduler's half: the requests that must not be offered anything again."""
         failed, self._failed_requests = self._failed_requests, set()
         return KVBMWorkerMetadata(failed) if failed else None
+
+    @guarded(None)
+    def _wait(self) -> None:
+        if self._native is not None and self._loads:
+            self._native.wait(IDLE_WAIT_MS)
 
     @guarded(False)
     def _poll(self) -> bool:

@@ -104,5 +104,5 @@ def test_inspect_and_verify_of_an_empty_store(binaries, tmp_path):
 
 def test_what_is_no_store_is_not_verified(binaries, tmp_path):
     done = kvbm("verify", "--disk", str(tmp_path))
-    assert done.returncode == 1
+    assert done.returncode == 66
     assert "kvbm-store.json" in done.stderr

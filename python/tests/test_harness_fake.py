@@ -66,7 +66,7 @@ def test_a_reset_that_keeps_the_old_keys_is_seen(tmp_path):
 
 def test_a_load_that_is_not_reported_is_seen(tmp_path, monkeypatch):
     monkeypatch.setattr("harness.play.STALL_SECONDS_MAX", 1.0)
-    monkeypatch.setattr("swift_kvbm.worker.WorkerHalf.received", lambda self: set())
+    monkeypatch.setattr("swift_kvbm.worker.WorkerHalf.received", lambda self, idle: set())
     with pytest.raises(AssertionError, match="stalled|never end"):
         for seed in range(SEEDS):
             run(tmp_path, seed)

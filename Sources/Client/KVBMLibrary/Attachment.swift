@@ -10,7 +10,9 @@ import Wire
 /// last user lets go: every copy under way holds the attachment. A forked child's copies of the
 /// descriptors do not matter, since the node watches the process as well.
 final class Attachment: Sendable {
+  /// The node's number for this engine's session: a plan of another one is not carried out.
   let session: UInt64
+  /// The node process at the other end.
   let nodeInstance: UInt64
   /// The host memory of each group.
   let slots: [SlotMemory]
@@ -25,6 +27,7 @@ final class Attachment: Sendable {
   private let sequence = Atomic<UInt64>(0)
   private let isAbandoned = Atomic<Bool>(false)
 
+  /// Takes over the socket and both bells, which `deinit` closes.
   init(
     welcome: Welcome, socket: Int32, ringMapping: MappedMemory, requestBell: Int32,
     replyBell: Int32, slots: [SlotMemory]

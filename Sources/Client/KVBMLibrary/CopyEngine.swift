@@ -9,16 +9,23 @@ import Wire
 /// Loads go before stores: somebody waits for them. Everything queued is done; nothing is dropped,
 /// so a source that is pending always becomes free.
 final class CopyEngine: Sendable {
+  /// All that the threads and the calls share, under the monitor.
   struct State {
+    /// Jobs that no thread has taken yet.
     var loads = JobQueue()
     var stores = JobQueue()
     /// Device blocks that pending stores read, and how many each.
     var sources: [UInt32: Int] = [:]
+    /// Ended loads that `takeResults` has not handed out.
     var results: [kvbm_load_result] = []
+    /// Jobs that a thread is doing.
     var runningCount = 0
+    /// Threads end once the queues are empty.
     var isStopping = false
+    /// Whether starting them was tried; it is tried once.
     var hasThreads = false
 
+    /// Whether nothing is queued or running, so that no memory is touched.
     var isIdle: Bool { loads.isEmpty && stores.isEmpty && runningCount == 0 }
   }
 
@@ -27,6 +34,7 @@ final class CopyEngine: Sendable {
   private let monitor = Monitor(State())
   private let threads = Mutex<[pthread_t]>([])
 
+  /// An engine for one rank's part; no thread runs before the first work.
   init(rank: UInt32, threadCount: Int) {
     self.rank = rank
     self.threadCount = threadCount
@@ -34,6 +42,9 @@ final class CopyEngine: Sendable {
 
   // MARK: Work
 
+  /// Queues a load's copies; its end is reported to the node and handed out exactly once.
+  ///
+  /// `items` must not be empty: a load ends with its last job.
   func startLoad(_ items: [CopyItem], _ load: Plan.Load, _ attachment: Attachment) {
     let jobCount = (items.count + CopyJob.itemCountMax - 1) / CopyJob.itemCountMax
     let progress = LoadProgress(load, jobCount: jobCount)
@@ -46,6 +57,9 @@ final class CopyEngine: Sendable {
     monitor.change { state in for job in jobs { state.loads.append(job) } }
   }
 
+  /// Queues the copies of stores, each reported to the node under its own operation.
+  ///
+  /// Their device blocks are pending from here on, until each is read: see `awaitSources`.
   func startStores(_ items: [CopyItem], _ attachment: Attachment) {
     guard !items.isEmpty else { return }
     guard ensureThreads() else {
@@ -85,6 +99,11 @@ final class CopyEngine: Sendable {
       }
       if isFree == true { return }
     }
+  }
+
+  /// Waits until a load has ended that was not taken yet; false when none has in time.
+  func awaitResult(until deadline: Deadline) -> Bool {
+    monitor.wait(until: deadline) { $0.results.isEmpty ? nil : true } ?? false
   }
 
   /// Waits until nothing is queued or running; false when that was not so in time.

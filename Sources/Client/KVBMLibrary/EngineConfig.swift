@@ -4,6 +4,7 @@ import Wire
 
 /// The config of kvbm.h, checked and copied.
 struct EngineConfig: Sendable {
+  /// As in kvbm.h, where the fields have their meaning; within the limits that `init` checks.
   let socketPath: String
   let engineUID: [UInt8]
   let namespaceDescription: [UInt8]
@@ -12,11 +13,16 @@ struct EngineConfig: Sendable {
   let producerEngine: String
   let producerDevice: String
   let producerAttention: String
+  /// How long a call waits for the node's answer before it gives the attachment up.
   let callTimeoutMilliseconds: UInt32
 
-  static let callTimeoutDefault: UInt32 = 250
+  /// Milliseconds where the config has 0: far more than a node in order ever takes.
+  static let callTimeoutDefault: UInt32 = 1_000
   private static let descriptionBytesMax = 32 * 1024
 
+  /// Checks and copies; nothing of the caller's memory is used afterwards.
+  ///
+  /// - Throws: `KVBM_ARGUMENT`, naming the field that cannot be and its limits.
   init(_ pointer: UnsafePointer<kvbm_engine_config>?) throws(CallFailure) {
     guard let config = pointer?.pointee else { throw .argument("config is null") }
     socketPath = Self.text(config.socket_path)
@@ -55,6 +61,7 @@ struct EngineConfig: Sendable {
       config.call_timeout_ms == 0 ? Self.callTimeoutDefault : config.call_timeout_ms
   }
 
+  /// The greeting of one of the engine's sides; a scheduler's rank is 0.
   func hello(_ role: Role, rank: UInt32) -> Hello {
     Hello(
       role: role, engineUID: engineUID, rank: rank, workerCount: workerCount, groups: groups,

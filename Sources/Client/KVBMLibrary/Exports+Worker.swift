@@ -136,6 +136,17 @@ public func kvbm_worker_poll(
 
 // swift-format-ignore: AlwaysUseLowerCamelCase
 @c @implementation
+public func kvbm_worker_wait(_ worker: OpaquePointer!, _ timeout_ms: UInt32) -> Int32 {
+  onWorker(worker) { (side) throws(CallFailure) in
+    guard side.copies.awaitResult(until: Deadline(afterMilliseconds: timeout_ms)) else {
+      throw CallFailure(code: Int32(KVBM_TIMEOUT), text: "no load has ended")
+    }
+    return Int32(KVBM_OK)
+  }
+}
+
+// swift-format-ignore: AlwaysUseLowerCamelCase
+@c @implementation
 public func kvbm_worker_drain(_ worker: OpaquePointer!, _ timeout_ms: UInt32) -> Int32 {
   onWorker(worker) { (side) throws(CallFailure) in
     guard side.copies.drain(until: Deadline(afterMilliseconds: timeout_ms)) else {

@@ -1,8 +1,8 @@
 import CKVBM
 import CLinux
 
-// The functions of kvbm.h. Each checks its pointers, then hands over; nothing here decides anything.
-// The Swift names must be the C names, so the linter's naming rule is off for each.
+// The functions of kvbm.h. Each checks its pointers, then hands over; nothing here decides
+// anything. The Swift names must be the C names, so the linter's naming rule is off for each.
 
 /// The library's version, kept for the process's life for callers of `kvbm_version`.
 private let versionText = StaticText("0.1.0")

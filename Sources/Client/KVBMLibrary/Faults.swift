@@ -4,6 +4,7 @@ import Glibc
 ///
 /// A release build has none of this: `isSet` is false there at compile time.
 enum Faults {
+  /// What can be planted; the raw value is the name in `KVBM_FAULT`.
   enum Kind: String, CaseIterable {
     /// Blocks are stored from one token before their place.
     case shift
@@ -24,6 +25,7 @@ enum Faults {
     private static let copyDelayMicroseconds =
       value("KVBM_TEST_COPY_DELAY_US").flatMap { UInt32($0) } ?? 0
 
+    /// Whether this fault is the planted one.
     static func isSet(_ kind: Kind) -> Bool { planted == kind }
 
     /// Makes copies slow, so that races have room.
@@ -35,7 +37,9 @@ enum Faults {
       getenv(name).map { String(cString: $0) }
     }
   #else
+    /// Never.
     @inline(__always) static func isSet(_ kind: Kind) -> Bool { false }
+    /// Nothing.
     @inline(__always) static func delayCopy() {}
   #endif
 }

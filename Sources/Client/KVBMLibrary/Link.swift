@@ -13,11 +13,13 @@ final class Link: Sendable {
     var attachCount: UInt64 = 0
   }
 
+  /// Where the node listens, or will.
   let socketPath: String
   private let hello: Hello
   private let state = Mutex(State())
   private let degradedCalls = Atomic<UInt64>(0)
 
+  /// A link that is not attached; `hello` is what every attempt says.
   init(socketPath: String, hello: Hello) {
     self.socketPath = socketPath
     self.hello = hello
@@ -31,6 +33,8 @@ final class Link: Sendable {
   }
 
   /// Connects unless connected already.
+  ///
+  /// - Throws: As `Attachment.connect`; the code is the link's reason from then on.
   func attach(timeoutMilliseconds: UInt32) throws(CallFailure) {
     if usable()?.isAlive == true { return }
     let deadline = Deadline(afterMilliseconds: timeoutMilliseconds)
@@ -65,6 +69,7 @@ final class Link: Sendable {
     attachment?.abandon()
   }
 
+  /// The state as kvbm.h has it; looks whether the node has gone. Any thread.
   func report() -> kvbm_state {
     let isAttached = usable()?.isAlive == true
     if !isAttached { _ = usable() }

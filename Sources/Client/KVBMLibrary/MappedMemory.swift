@@ -3,10 +3,13 @@ import Glibc
 
 /// A range of a descriptor's bytes, mapped for as long as this lives, and not in forked children.
 final class MappedMemory: @unchecked Sendable {
+  /// Where the bytes lie in this process, and how many there are.
   let base: UnsafeMutableRawPointer
   let byteCount: Int
 
   /// Maps and keeps no descriptor.
+  ///
+  /// - Throws: `KVBM_ARGUMENT` for no bytes, `KVBM_SYSTEM` when the kernel refuses.
   init(fd: Int32, byteCount: Int) throws(CallFailure) {
     guard byteCount > 0 else { throw .argument("an empty memory") }
     let address = mmap(
@@ -22,7 +25,9 @@ final class MappedMemory: @unchecked Sendable {
 
 /// Slots of one size in a node's host memory.
 struct SlotMemory: Sendable {
+  /// The mapping of the whole memory, kept as long as a slot may be touched.
   let memory: MappedMemory
+  /// From one slot's beginning to the next one's; with `slotCount` never more than is mapped.
   let slotBytes: Int
   let slotCount: Int
 

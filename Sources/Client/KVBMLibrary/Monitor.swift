@@ -8,6 +8,7 @@ final class Monitor<State>: @unchecked Sendable {
   private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
   private var state: State
 
+  /// A monitor of a state that nobody waits for yet.
   init(_ state: State) {
     self.state = state
     pthread_mutex_init(mutex, nil)
@@ -56,12 +57,15 @@ final class Monitor<State>: @unchecked Sendable {
 
 /// A moment on the monotonic clock.
 struct Deadline {
+  /// On the monotonic clock.
   let nanoseconds: Int64
 
+  /// So many milliseconds from now.
   init(afterMilliseconds milliseconds: UInt32) {
     nanoseconds = Self.now &+ Int64(milliseconds) &* 1_000_000
   }
 
+  /// Nanoseconds on the monotonic clock, which no change of date moves.
   static var now: Int64 {
     var time = Glibc.timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
@@ -73,8 +77,10 @@ struct Deadline {
     Int32(clamping: max(0, (nanoseconds &- Self.now &+ 999_999) / 1_000_000))
   }
 
+  /// Whether to wait no longer.
   var hasPassed: Bool { Self.now >= nanoseconds }
 
+  /// The form that system calls take.
   var timespec: Glibc.timespec {
     Glibc.timespec(
       tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))

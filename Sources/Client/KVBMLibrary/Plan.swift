@@ -5,42 +5,57 @@ import Wire
 ///
 /// A plan holds only for the session that it was made in: slots mean nothing in another one.
 struct Plan: Equatable {
+  /// One block of one group: between which device block and which slot.
   struct Copy: Equatable {
+    /// The block's number in the engine's device memory.
     var deviceBlock: UInt32
+    /// The slot's number in the host memory of the group.
     var slot: UInt32
     /// What the slot must hold, or will.
     var key: BlockKey
 
+    /// Encoded; what a false count of copies is checked against.
     static let byteCount = 24
   }
 
+  /// Blocks that a request gets from host memory, all groups together.
   struct Load: Equatable {
+    /// The scheduler's number, which the load's result carries back.
     var request: UInt64
     /// 0: the node did not grant it, and the worker reports it as failed.
     var operation: UInt64
+    /// Blocks in each group.
     var blockCount: UInt32
     /// By group and then by block; empty when not granted.
     var copies: [Copy]
   }
 
+  /// A block that the step completes, and that the node wants.
   struct Store: Equatable {
+    /// What the copy's end is reported under.
     var operation: UInt64
     var group: UInt32
     var copy: Copy
   }
 
+  /// The session whose slots the plan names; 0 when no node was asked.
   var session: UInt64 = 0
   /// Device blocks that the step overwrites.
   var fences: [UInt32] = []
+  /// Started once the step's memory is prepared; each is reported exactly once.
   var loads: [Load] = []
+  /// Started after the forward pass, or dropped when that failed.
   var stores: [Store] = []
 
   private static let magic: UInt32 = 0x4E4C_504B  // "KPLN"
 
+  /// A plan with nothing to do.
   init() {}
 
+  /// Whether no worker has anything to do.
   var isEmpty: Bool { fences.isEmpty && loads.isEmpty && stores.isEmpty }
 
+  /// The bytes that the engine carries to its workers.
   func encode() -> [UInt8] {
     var writer = ByteWriter()
     writer.put(Self.magic)
@@ -65,6 +80,9 @@ struct Plan: Equatable {
     return writer.bytes
   }
 
+  /// Reads a plan; no bytes are an empty one. Numbers are checked where they are used.
+  ///
+  /// - Throws: `malformed`, or `version` when the scheduler is of another release.
   init(decoding bytes: UnsafeRawBufferPointer) throws(WireError) {
     guard bytes.count > 0 else { return }
     var reader = ByteReader(bytes)

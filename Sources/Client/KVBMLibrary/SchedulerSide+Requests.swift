@@ -4,6 +4,9 @@ import Synchronization
 import Wire
 
 extension SchedulerSide {
+  /// Enters a request and returns its number, which is never used again.
+  ///
+  /// - Throws: `KVBM_LIMIT` with `requestCountMax` requests open.
   func begin(_ identity: SequenceIdentity) throws(CallFailure) -> UInt64 {
     let identity = Faults.isSet(.salt) ? SequenceIdentity() : identity
     let root = identity.root(in: namespace)
@@ -18,6 +21,10 @@ extension SchedulerSide {
     }
   }
 
+  /// Adds confirmed tokens and computes the keys of the blocks that they fill.
+  ///
+  /// - Throws: `KVBM_STALE`; `KVBM_LIMIT` beyond `tokenCountMax`, with nothing added.
+  /// - Complexity: O(`tokens.count`).
   func append(
     _ id: UInt64, _ tokens: UnsafeBufferPointer<UInt32>
   ) throws(CallFailure) {
@@ -30,6 +37,9 @@ extension SchedulerSide {
     }
   }
 
+  /// How many full blocks the request has.
+  ///
+  /// - Throws: `KVBM_STALE`.
   func blockCount(_ id: UInt64) throws(CallFailure) -> Int64 {
     try state.withLock { (state) throws(CallFailure) in
       guard let request = state.requests[id] else { throw .stale }
@@ -37,6 +47,11 @@ extension SchedulerSide {
     }
   }
 
+  /// Asks the node what of a range is there, and keeps its promise for `load`.
+  ///
+  /// Waits for the answer, `callTimeoutMilliseconds` at most. Without a node the answer is nothing.
+  ///
+  /// - Throws: `KVBM_STALE`; `KVBM_ARGUMENT` for blocks that are not full.
   func match(
     _ id: UInt64, _ firstBlock: UInt32, _ blockCount: UInt32
   ) throws(CallFailure) -> kvbm_match {
@@ -55,6 +70,11 @@ extension SchedulerSide {
     }
   }
 
+  /// Takes up the last match's promise at the coming step; `deviceBlocks` is `[group][block]`.
+  ///
+  /// A load of more than was promised fails at the step, and is reported like any other.
+  ///
+  /// - Throws: `KVBM_STALE`; `KVBM_ARGUMENT`, also for a request's second load in one step.
   func load(
     _ id: UInt64, _ firstBlock: UInt32, _ blockCount: UInt32,
     _ deviceBlocks: UnsafePointer<UInt32>?
@@ -78,6 +98,9 @@ extension SchedulerSide {
     }
   }
 
+  /// Offers full blocks at the coming step; `deviceBlocks` is `[group][block]`.
+  ///
+  /// - Throws: `KVBM_STALE`; `KVBM_ARGUMENT` for blocks that are not full.
   func store(
     _ id: UInt64, _ firstBlock: UInt32, _ blockCount: UInt32,
     _ deviceBlocks: UnsafePointer<UInt32>?
@@ -91,6 +114,9 @@ extension SchedulerSide {
     }
   }
 
+  /// Forgets a request here, and in the node at the coming step.
+  ///
+  /// - Throws: `KVBM_STALE`.
   func end(_ id: UInt64) throws(CallFailure) {
     try state.withLock { (state) throws(CallFailure) in
       guard state.requests.removeValue(forKey: id) != nil else { throw .stale }

@@ -122,5 +122,6 @@ extension SchedulerSide {
     }
   }
 
+  /// The size of the JSON that did not fit.
   var retainedStatisticsBytes: Int { state.withLock { $0.retainedStatistics?.count ?? 0 } }
 }

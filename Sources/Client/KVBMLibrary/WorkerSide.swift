@@ -10,24 +10,34 @@ import Wire
 final class WorkerSide: Sendable {
   /// How one group's blocks are copied.
   struct Binding: Sendable {
+    /// Two plans, since a planted fault changes one of them; otherwise they are equal.
     let store: CopyPlan
     let load: CopyPlan
+    /// Device blocks of every layer; a plan's numbers must be below.
     let deviceBlockCount: Int
   }
 
+  /// What the engine said of itself at `kvbm_worker_open`.
   let config: EngineConfig
+  /// This worker's part of every block: the number of the part, and its range of KV heads.
   let rank: UInt32
   let firstHead: UInt32
   let headCount: UInt32
+  /// The way to the node, with a lock of its own.
   let link: Link
+  /// The threads that copy, and what has not ended.
   let copies: CopyEngine
   /// By group; nil until registered.
   let bindings: Mutex<[Binding?]>
   private let processID = getpid()
 
   private static let copyThreadsDefault: UInt32 = 2
+  /// A bound on what one worker takes of the engine's machine.
   static let copyThreadsMax: UInt32 = 64
 
+  /// A worker side that is not attached yet, and has no device memory registered.
+  ///
+  /// - Throws: `KVBM_ARGUMENT` for a rank or a number of threads that cannot be.
   init(
     _ config: EngineConfig, rank: UInt32, firstHead: UInt32, headCount: UInt32,
     copyThreads: UInt32
@@ -48,9 +58,12 @@ final class WorkerSide: Sendable {
     bindings = Mutex(Array(repeating: nil, count: config.groups.count))
   }
 
+  /// Whether this is a forked child, which has neither the threads nor the memory.
   var isForeign: Bool { getpid() != processID }
 
-  /// Makes a group's copy plans.
+  /// Makes a group's copy plans, in place of earlier ones.
+  ///
+  /// - Throws: `KVBM_ARGUMENT` for a group, layer or layout that cannot be.
   func register(
     group: UInt32, layers: UnsafeBufferPointer<kvbm_layer>, deviceBlockCount: UInt32
   ) throws(CallFailure) {
@@ -97,6 +110,9 @@ final class WorkerSide: Sendable {
 }
 
 extension GroupGeometry {
+  /// The geometry of a group as an engine describes it.
+  ///
+  /// - Throws: `LayoutError`, naming the field that cannot be.
   init(_ group: GroupDescription) throws(LayoutError) {
     guard let kind = Kind(rawValue: group.kind) else {
       throw .tooLarge(field: "kind", value: Int(group.kind), limit: 2)

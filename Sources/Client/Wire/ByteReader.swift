@@ -10,8 +10,12 @@ public struct ByteReader {
   /// A reader of bytes that outlive it.
   public init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
+  /// Bytes that are still to be read.
   public var remaining: Int { bytes.count - offset }
 
+  /// Takes the next field, an integer of the type's size.
+  ///
+  /// - Throws: `malformed` when the message is shorter; nothing is taken then.
   public mutating func take<Word: FixedWidthInteger>(
     _ type: Word.Type = Word.self
   ) throws(WireError) -> Word {
@@ -22,10 +26,16 @@ public struct ByteReader {
     return Word(littleEndian: value)
   }
 
+  /// Takes a block's key: 16 bytes, as two words.
+  ///
+  /// - Throws: `malformed` when the message is shorter.
   public mutating func takeKey() throws(WireError) -> BlockKey {
     BlockKey(high: try take(), low: try take())
   }
 
+  /// Takes so many bytes as they are; they live as long as the reader's.
+  ///
+  /// - Throws: `malformed` when the message is shorter; nothing is taken then.
   public mutating func takeBytes(_ count: Int) throws(WireError) -> UnsafeRawBufferPointer {
     guard count >= 0, remaining >= count else { throw .malformed }
     let slice = UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count])
@@ -33,11 +43,17 @@ public struct ByteReader {
     return slice
   }
 
+  /// Takes bytes that a 32-bit count precedes, as `ByteWriter.putBlob` wrote them.
+  ///
+  /// - Throws: `malformed` when the message is shorter than the count says.
   public mutating func takeBlob() throws(WireError) -> UnsafeRawBufferPointer {
     let count: UInt32 = try take()
     return try takeBytes(Int(count))
   }
 
+  /// Takes a blob as UTF-8; what is no UTF-8 is replaced, not refused.
+  ///
+  /// - Throws: `malformed` when the message is shorter than the count says.
   public mutating func takeText() throws(WireError) -> String {
     String(decoding: try takeBlob(), as: UTF8.self)
   }
@@ -49,6 +65,10 @@ public struct ByteReader {
     return Int(count)
   }
 
+  /// Takes a count and so many keys.
+  ///
+  /// - Throws: `malformed` when the message is shorter than the count says.
+  /// - Complexity: O(count); a false count allocates nothing.
   public mutating func takeKeys() throws(WireError) -> [BlockKey] {
     let count = try takeCount(itemBytes: 16)
     let raw = try takeBytes(count * 16)

@@ -2,18 +2,24 @@ import BlockIdentity
 
 /// Appends little-endian fields to a message that grows.
 public struct ByteWriter {
+  /// The message so far.
   public private(set) var bytes: [UInt8] = []
 
+  /// An empty message.
   public init() {}
 
+  /// The message's length in bytes, which is also the offset of the next field.
   public var count: Int { bytes.count }
 
+  /// Begins another message in the same memory.
   public mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
 
+  /// Appends an integer of the type's size.
   public mutating func put<Word: FixedWidthInteger>(_ value: Word) {
     withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
   }
 
+  /// Appends a block's key: 16 bytes, as two words.
   public mutating func put(_ key: BlockKey) {
     put(key.high)
     put(key.low)
@@ -28,8 +34,10 @@ public struct ByteWriter {
     bytes.append(contentsOf: blob)
   }
 
+  /// Appends a text as a blob of UTF-8.
   public mutating func putText(_ text: String) { putBlob(Array(text.utf8)) }
 
+  /// Appends a 32-bit count and the keys; 16 bytes each.
   public mutating func putKeys(_ keys: some Collection<BlockKey>) {
     put(UInt32(truncatingIfNeeded: keys.count))
     bytes.reserveCapacity(bytes.count + keys.count * 16)

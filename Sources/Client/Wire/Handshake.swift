@@ -1,12 +1,19 @@
 /// One cache group as an engine describes it, over all ranks.
 public struct GroupDescription: Equatable, Sendable {
+  /// What the layers keep, by the `KVBM_GROUP_` numbers of kvbm.h.
   public var kind: UInt32
+  /// KV heads, over all ranks.
   public var headCount: UInt32
+  /// Layers that share the block table.
   public var layerCount: UInt32
+  /// Tokens in a block; the library wants them equal in all groups of an engine.
   public var blockTokens: UInt32
+  /// Bytes of K and V together, of one token, one head, one layer.
   public var tokenBytes: UInt32
+  /// Bytes of one element of K or V.
   public var elementBytes: UInt32
 
+  /// A description as given; nothing is checked here.
   public init(
     kind: UInt32, headCount: UInt32, layerCount: UInt32, blockTokens: UInt32, tokenBytes: UInt32,
     elementBytes: UInt32
@@ -22,25 +29,36 @@ public struct GroupDescription: Equatable, Sendable {
 
 /// Which side of an inference engine attaches.
 public enum Role: UInt32, Sendable {
+  /// Keeps the requests, matches and decides; one in a session.
   case scheduler = 1
+  /// Copies a rank's part of every block; one for each rank.
   case worker = 2
+  /// Neither: a connection before its greeting. A greeting with it is refused.
   case observer = 3
 }
 
 /// The first packet: who attaches, and with what.
 public struct Hello: Equatable, Sendable {
+  /// The side that this connection is.
   public var role: Role
   /// Random per engine instance, 16 bytes: what makes a scheduler and its workers one session.
   public var engineUID: [UInt8]
+  /// The worker's number, below `workerCount`; 0 for the scheduler.
   public var rank: UInt32
+  /// Workers of the engine, and so the parts of each of its blocks.
   public var workerCount: UInt32
+  /// The engine's cache groups in order; the same on all of its sides.
   public var groups: [GroupDescription]
+  /// The runtime that computes the blocks, as in "vllm 0.32.0"; for the headers of blocks.
   public var producerEngine: String
+  /// The device that computes the blocks, as the engine names it.
   public var producerDevice: String
+  /// The attention backend that computes the blocks, as the engine names it.
   public var producerAttention: String
   /// The namespace's canonical description.
   public var namespaceDescription: [UInt8]
 
+  /// A greeting; `engineUID` must have 16 bytes, or the node cannot read it.
   public init(
     role: Role, engineUID: [UInt8], rank: UInt32, workerCount: UInt32,
     groups: [GroupDescription], producerEngine: String, producerDevice: String,
@@ -57,6 +75,7 @@ public struct Hello: Equatable, Sendable {
     self.namespaceDescription = namespaceDescription
   }
 
+  /// The packet, `WireFormat.packetBytesMax` bytes at most for a node to take it.
   public func encode() -> [UInt8] {
     var writer = ByteWriter()
     writer.put(WireFormat.helloMagic)
@@ -120,8 +139,10 @@ public struct Welcome: Equatable, Sendable {
   public var session: UInt64
   /// The host memory of each group, by index.
   public var memoryOfGroup: [UInt32]
+  /// How many packets with a host memory each follow.
   public var memoryCount: UInt32
 
+  /// An answer; with a refusal the other fields mean nothing.
   public init(
     refusal: String = "", nodeInstance: UInt64 = 0, session: UInt64 = 0,
     memoryOfGroup: [UInt32] = [], memoryCount: UInt32 = 0
@@ -133,6 +154,7 @@ public struct Welcome: Equatable, Sendable {
     self.memoryCount = memoryCount
   }
 
+  /// The packet; its descriptors travel beside it.
   public func encode() -> [UInt8] {
     var writer = ByteWriter()
     writer.put(WireFormat.helloMagic)
@@ -146,6 +168,9 @@ public struct Welcome: Equatable, Sendable {
     return writer.bytes
   }
 
+  /// Reads the node's packet.
+  ///
+  /// - Throws: `malformed`, or `version` when the node is of another release.
   public init(from reader: inout ByteReader) throws(WireError) {
     guard try reader.take(UInt64.self) == WireFormat.helloMagic else { throw .malformed }
     let version: UInt32 = try reader.take()
@@ -162,14 +187,18 @@ public struct Welcome: Equatable, Sendable {
 
 /// One host memory: slots of one size, one after the other, from the descriptor's beginning.
 public struct MemoryDescription: Equatable, Sendable {
+  /// Bytes from one slot's beginning to the next one's.
   public var slotBytes: UInt64
+  /// Slots of the whole memory, with pages or not yet.
   public var slotCount: UInt32
 
+  /// A memory of so many slots.
   public init(slotBytes: UInt64, slotCount: UInt32) {
     self.slotBytes = slotBytes
     self.slotCount = slotCount
   }
 
+  /// The packet; the memory's descriptor travels beside it.
   public func encode() -> [UInt8] {
     var writer = ByteWriter()
     writer.put(slotBytes)
@@ -177,6 +206,9 @@ public struct MemoryDescription: Equatable, Sendable {
     return writer.bytes
   }
 
+  /// Reads the node's packet.
+  ///
+  /// - Throws: `malformed`; the sizes are not checked against each other.
   public init(from reader: inout ByteReader) throws(WireError) {
     slotBytes = try reader.take()
     slotCount = try reader.take()

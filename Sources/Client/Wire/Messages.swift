@@ -2,21 +2,28 @@ import BlockIdentity
 
 /// What the messages of a ring are.
 public enum MessageKind {
+  /// Scheduler: a `KeyRun`, answered with a `MatchReply`.
   public static let match: UInt16 = 1
+  /// Scheduler: a `StepMessage`, answered with a `StepReply`.
   public static let step: UInt16 = 2
+  /// Worker: a `CompletedMessage`, without an answer.
   public static let completed: UInt16 = 3
+  /// Scheduler: no body, answered with the node's figures as JSON.
   public static let statistics: UInt16 = 4
 }
 
 /// A run of a request's blocks, by their keys.
 public struct KeyRun: Equatable, Sendable {
+  /// The scheduler's number for the request.
   public var request: UInt64
   /// Of the first key in its sequence, counted in blocks.
   public var firstPosition: UInt32
   /// The key before the first one.
   public var parentKey: BlockKey
+  /// The blocks' keys in order, `WireFormat.keyCountMax` at most.
   public var keys: [BlockKey]
 
+  /// A run as given; its limits are checked by the reader.
   public init(request: UInt64, firstPosition: UInt32, parentKey: BlockKey, keys: [BlockKey]) {
     self.request = request
     self.firstPosition = firstPosition
@@ -24,6 +31,7 @@ public struct KeyRun: Equatable, Sendable {
     self.keys = keys
   }
 
+  /// Appends the run: 32 bytes and 16 for each key.
   public func encode(to writer: inout ByteWriter) {
     writer.put(request)
     writer.put(firstPosition)
@@ -31,6 +39,9 @@ public struct KeyRun: Equatable, Sendable {
     writer.putKeys(keys)
   }
 
+  /// Reads a run, which other fields may follow.
+  ///
+  /// - Throws: `malformed`, also for too many keys or a key that no digest can be.
   public init(from reader: inout ByteReader) throws(WireError) {
     request = try reader.take()
     firstPosition = try reader.take()
@@ -48,19 +59,26 @@ public struct KeyRun: Equatable, Sendable {
 
 /// The scheduler's answer to "what is there?".
 public struct MatchReply: Equatable, Sendable {
+  /// Blocks from the run's first on that are ready, and pinned until the step ends.
   public var readyCount: UInt32
+  /// Blocks behind them that are being staged; while positive, ask again later.
   public var pendingCount: UInt32
 
+  /// An answer; together the counts are at most those of the run.
   public init(readyCount: UInt32, pendingCount: UInt32) {
     self.readyCount = readyCount
     self.pendingCount = pendingCount
   }
 
+  /// Appends the reply's fields.
   public func encode(to writer: inout ByteWriter) {
     writer.put(readyCount)
     writer.put(pendingCount)
   }
 
+  /// Reads a whole message.
+  ///
+  /// - Throws: `malformed` unless the message is these fields and no more.
   public init(from reader: inout ByteReader) throws(WireError) {
     readyCount = try reader.take()
     pendingCount = try reader.take()
@@ -70,24 +88,34 @@ public struct MatchReply: Equatable, Sendable {
 
 /// All that a scheduling step settles: requests that ended, promises taken up, blocks offered.
 public struct StepMessage: Equatable, Sendable {
+  /// A request that takes up what its last match promised.
   public struct Load: Equatable, Sendable {
+    /// The scheduler's number for the request.
     public var request: UInt64
+    /// Blocks from the match's first on, at most as many as were ready.
     public var count: UInt32
 
+    /// A load of so many blocks.
     public init(request: UInt64, count: UInt32) {
       self.request = request
       self.count = count
     }
   }
 
+  /// Requests that are over; each is forgotten after the step's loads and stores.
   public var ended: [UInt64] = []
+  /// Promises that are taken up; the reply has an entry for each, in this order.
   public var loads: [Load] = []
+  /// Blocks that the step completes; the reply names those that are wanted.
   public var stores: [KeyRun] = []
 
+  /// A step that settles nothing.
   public init() {}
 
+  /// Whether the step needs no round trip.
   public var isEmpty: Bool { ended.isEmpty && loads.isEmpty && stores.isEmpty }
 
+  /// Appends the message's fields.
   public func encode(to writer: inout ByteWriter) {
     writer.put(UInt32(truncatingIfNeeded: ended.count))
     for request in ended { writer.put(request) }
@@ -100,6 +128,9 @@ public struct StepMessage: Equatable, Sendable {
     for store in stores { store.encode(to: &writer) }
   }
 
+  /// Reads a whole message.
+  ///
+  /// - Throws: `malformed` unless the message is these fields and no more.
   public init(from reader: inout ByteReader) throws(WireError) {
     for _ in 0..<(try reader.takeCount(itemBytes: 8)) { ended.append(try reader.take()) }
     for _ in 0..<(try reader.takeCount(itemBytes: 12)) {
@@ -116,10 +147,12 @@ public struct StepMessage: Equatable, Sendable {
 public struct StepReply: Equatable, Sendable {
   /// A load that was granted, or not: operation 0 and no slots.
   public struct Load: Equatable, Sendable {
+    /// What workers report the load's end under; 0 when it was not granted.
     public var operation: UInt64
     /// Slots by group and then by block: `[group][block]`.
     public var slots: [UInt32]
 
+    /// A grant, or with 0 and no slots its absence.
     public init(operation: UInt64, slots: [UInt32]) {
       self.operation = operation
       self.slots = slots
@@ -130,11 +163,16 @@ public struct StepReply: Equatable, Sendable {
   public struct Store: Equatable, Sendable {
     /// Which of the message's stores, and which block of it.
     public var run: UInt32
+    /// The block, counted from the run's first.
     public var index: UInt32
+    /// The cache group whose block it is.
     public var group: UInt32
+    /// Where the block goes, in the host memory of its group.
     public var slot: UInt32
+    /// What workers report the store's end under.
     public var operation: UInt64
 
+    /// A slot for one block of one group.
     public init(run: UInt32, index: UInt32, group: UInt32, slot: UInt32, operation: UInt64) {
       self.run = run
       self.index = index
@@ -144,11 +182,15 @@ public struct StepReply: Equatable, Sendable {
     }
   }
 
+  /// One for each load of the message, in its order.
   public var loads: [Load] = []
+  /// Only the blocks that are absent and admitted; the others need no copy.
   public var stores: [Store] = []
 
+  /// A reply that grants and wants nothing.
   public init() {}
 
+  /// Appends the reply's fields.
   public func encode(to writer: inout ByteWriter) {
     writer.put(UInt32(truncatingIfNeeded: loads.count))
     for load in loads {
@@ -166,6 +208,9 @@ public struct StepReply: Equatable, Sendable {
     }
   }
 
+  /// Reads a whole message; operations and slots are checked where they are used.
+  ///
+  /// - Throws: `malformed` unless the message is these fields and no more.
   public init(from reader: inout ByteReader) throws(WireError) {
     for _ in 0..<(try reader.takeCount(itemBytes: 12)) {
       let operation: UInt64 = try reader.take()
@@ -185,17 +230,26 @@ public struct StepReply: Equatable, Sendable {
 
 /// How parts of operations ended, as a worker tells it. No reply.
 public struct CompletedMessage: Equatable, Sendable {
+  /// How a rank's part of an operation ended.
   public enum Outcome: UInt32, Sendable {
+    /// Copied whole; a load's bytes were checked as well.
     case success = 0
+    /// Not copied, or not whole: a store's slot is given up, a load's source stays.
     case failure = 1
+    /// A load's bytes did not fit their key or checksums: the copy is to be dropped.
     case corrupt = 2
   }
 
+  /// One rank's end of one operation.
   public struct Part: Equatable, Sendable {
+    /// The operation of a `StepReply`.
     public var operation: UInt64
+    /// The worker's rank; the node goes by the connection's instead.
     public var part: UInt32
+    /// How the part ended.
     public var outcome: Outcome
 
+    /// A report on one part.
     public init(operation: UInt64, part: UInt32, outcome: Outcome) {
       self.operation = operation
       self.part = part
@@ -203,10 +257,13 @@ public struct CompletedMessage: Equatable, Sendable {
     }
   }
 
+  /// The reports, of any operations and in any order.
   public var parts: [Part]
 
+  /// A message of these reports.
   public init(parts: [Part]) { self.parts = parts }
 
+  /// Appends the message's fields: 4 bytes and 16 for each part.
   public func encode(to writer: inout ByteWriter) {
     writer.put(UInt32(truncatingIfNeeded: parts.count))
     for part in parts {
@@ -216,6 +273,9 @@ public struct CompletedMessage: Equatable, Sendable {
     }
   }
 
+  /// Reads a whole message.
+  ///
+  /// - Throws: `malformed` unless the message is these fields and no more.
   public init(from reader: inout ByteReader) throws(WireError) {
     parts = []
     for _ in 0..<(try reader.takeCount(itemBytes: 16)) {

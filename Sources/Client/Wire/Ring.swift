@@ -8,8 +8,10 @@ public struct RingMemory: @unchecked Sendable {
   /// Bytes of each ring; a power of two.
   public static let ringBytes = 4 << 20
   private static let controlBytes = 4096
+  /// Bytes of the whole memory: the control page and both rings.
   public static let byteCount = controlBytes + 2 * ringBytes
 
+  /// Where the memory is mapped; whoever mapped it keeps it so while this is used.
   public let base: UnsafeMutableRawPointer
 
   /// `base` must have `byteCount` bytes, zero when the attachment is made.
@@ -45,10 +47,13 @@ public struct Ring: @unchecked Sendable {
   let head: UnsafeMutablePointer<UInt64>
   /// 1 while the consumer waits for its doorbell.
   let sleeping: UnsafeMutablePointer<UInt64>
+  /// The ring's bytes, `RingMemory.ringBytes` of them.
   let data: UnsafeMutableRawPointer
 
+  /// Length, kind and sequence, ahead of each message's body.
   static let messageHeaderBytes = 16
 
+  /// Writes bytes at a counter's value, around the ring's end; the caller has checked the room.
   func copyIn(_ source: UnsafeRawPointer, _ count: Int, at position: UInt64) {
     let offset = Int(position & UInt64(RingMemory.ringBytes - 1))
     let first = min(count, RingMemory.ringBytes - offset)
@@ -56,6 +61,7 @@ public struct Ring: @unchecked Sendable {
     if first < count { data.copyMemory(from: source + first, byteCount: count - first) }
   }
 
+  /// Reads bytes at a counter's value, around the ring's end; they may change meanwhile.
   func copyOut(_ target: UnsafeMutableRawPointer, _ count: Int, at position: UInt64) {
     let offset = Int(position & UInt64(RingMemory.ringBytes - 1))
     let first = min(count, RingMemory.ringBytes - offset)
@@ -66,10 +72,12 @@ public struct Ring: @unchecked Sendable {
 
 /// What a message is, before its fields.
 public struct MessageHeader: Equatable, Sendable {
+  /// One of `MessageKind`, or what the other side made up.
   public var kind: UInt16
   /// Chosen by the asker; its reply carries the same.
   public var sequence: UInt64
 
+  /// A header; a message that has no reply takes sequence 0.
   public init(kind: UInt16, sequence: UInt64) {
     self.kind = kind
     self.sequence = sequence
@@ -82,6 +90,7 @@ public struct RingProducer: Sendable {
   /// Our own count, so that the other side cannot move it.
   private var written: UInt64 = 0
 
+  /// The writing end of a ring that nothing was written to yet.
   public init(_ ring: Ring) { self.ring = ring }
 
   /// Puts a message in, whole or not at all.
@@ -120,6 +129,7 @@ public struct RingConsumer: Sendable {
   private let ring: Ring
   private var consumed: UInt64 = 0
 
+  /// The reading end of a ring that nothing was read from yet.
   public init(_ ring: Ring) { self.ring = ring }
 
   /// Whether a message has come.
@@ -168,5 +178,6 @@ public struct RingConsumer: Sendable {
     return false
   }
 
+  /// Takes `prepareToSleep` back; spares the producer a doorbell that nobody waits for.
   public func stayAwake() { clinux_store_seq(ring.sleeping, 0) }
 }

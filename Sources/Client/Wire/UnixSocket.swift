@@ -11,7 +11,8 @@ public enum UnixSocket {
     withAddress(path) { Glibc.connect($0, $1, $2) }
   }
 
-  /// Listens on a path that nobody uses, private to its user; the descriptor, or the negative errno.
+  /// Listens on a path that nobody uses, private to its user; the descriptor, or the negative
+  /// errno.
   public static func listen(path: String) -> Int32 {
     let previous = umask(0o177)
     let fd = withAddress(path) { Glibc.bind($0, $1, $2) }

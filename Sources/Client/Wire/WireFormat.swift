@@ -3,7 +3,9 @@
 /// The protocol is private to one release: node and library of different versions refuse each other
 /// by number and the engine serves without cache. docs/wire.md has the whole picture.
 public enum WireFormat {
+  /// The first eight bytes of both greetings.
   public static let helloMagic: UInt64 = 0x314F_4C48_4D42_564B  // "KVBMHLO1"
+  /// The protocol's number, which each side compares with the other's; plans carry it too.
   public static let version: UInt32 = 1
   /// A handshake packet's largest size.
   public static let packetBytesMax = 64 * 1024

@@ -47,13 +47,16 @@ extension BlockKey: CustomStringConvertible {
   public var description: String { Hexadecimal.string(high) + Hexadecimal.string(low) }
 }
 
+/// Lower-case digits, two a byte, without Foundation.
 enum Hexadecimal {
   private static let digits = Array("0123456789abcdef".utf8)
 
+  /// A word's bytes as they are stored, least significant first.
   static func string(_ word: UInt64) -> String {
     withUnsafeBytes(of: word.littleEndian) { string($0) }
   }
 
+  /// Bytes in order.
   static func string(_ bytes: UnsafeRawBufferPointer) -> String {
     String(unsafeUninitializedCapacity: bytes.count * 2) { text in
       for (position, byte) in bytes.enumerated() {

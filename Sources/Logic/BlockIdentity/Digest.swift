@@ -2,6 +2,7 @@ import CSHA256
 
 /// A SHA-256 digest.
 public struct Digest: Hashable, Sendable, BitwiseCopyable {
+  /// The 32 bytes as they are in memory; no meaning as numbers.
   var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
 
   /// The digest of up to three byte ranges, one after the other.
@@ -27,8 +28,10 @@ public struct Digest: Hashable, Sendable, BitwiseCopyable {
     withUnsafeBytes(of: words) { body($0) }
   }
 
+  /// Compares all 32 bytes; not in constant time, so not for secrets.
   public static func == (a: Digest, b: Digest) -> Bool { a.words == b.words }
 
+  /// Takes the first eight bytes, which are as good a hash as all of them.
   public func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
 }
 

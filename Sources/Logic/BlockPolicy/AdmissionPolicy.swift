@@ -14,5 +14,6 @@ public struct AdmitAll: AdmissionPolicy {
   /// The policy has no state.
   public init() {}
 
+  /// Always.
   public func admits(_ key: BlockKey) -> Bool { true }
 }

@@ -11,6 +11,7 @@ import Glibc
 /// debug builds only: they come from the tables of this layer, never from a caller.
 @usableFromInline
 package struct Column<Element: BitwiseCopyable>: BitwiseCopyable {
+  /// The first value; the owner's to free.
   @usableFromInline let base: UnsafeMutablePointer<Element>
   /// How many values there are.
   @usableFromInline package let count: Int

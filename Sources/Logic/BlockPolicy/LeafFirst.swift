@@ -9,6 +9,7 @@
 /// can give. Blocks of one sequence may register in any order, as long as each names its parent
 /// while that is at least being filled.
 public struct LeafFirst: EvictionPolicy, ~Copyable {
+  /// What is known of a slot's block and its place in the tree of sequences.
   @usableFromInline
   struct Node: BitwiseCopyable {
     /// The block before this one; no generation at a root. Stale when it has left before its child.
@@ -19,6 +20,7 @@ public struct LeafFirst: EvictionPolicy, ~Copyable {
     /// How many registered blocks name this one as their parent.
     @usableFromInline var childCount: UInt32
 
+    /// A node; without arguments that of a slot without a block.
     @inlinable
     init(parent: BlockID = .none, generation: UInt32 = 0, childCount: UInt32 = 0) {
       self.parent = parent
@@ -27,12 +29,17 @@ public struct LeafFirst: EvictionPolicy, ~Copyable {
     }
   }
 
+  /// The list of cached blocks without children, evicted first.
   @inlinable static var leaves: Int { 0 }
+  /// The list of cached blocks with children, evicted when no leaf is cached.
   @inlinable static var inner: Int { 1 }
 
+  /// By slot.
   @usableFromInline let nodes: Column<Node>
+  /// Both lists, each from its coldest slot to its warmest.
   @usableFromInline var order: SlotLists
 
+  /// A policy for slots `0..<capacity`; 24 bytes a slot.
   public init(capacity: Int) {
     nodes = Column(zeroed: capacity)
     order = SlotLists(capacity: capacity, listCount: 2)
@@ -40,6 +47,7 @@ public struct LeafFirst: EvictionPolicy, ~Copyable {
 
   deinit { nodes.deallocate() }
 
+  /// Makes the block's node, and counts it at its parent.
   @inlinable @inline(__always)
   public mutating func inserted(_ block: BlockID, after parent: BlockID?) {
     // Children that came before their parent have counted themselves already.
@@ -48,6 +56,7 @@ public struct LeafFirst: EvictionPolicy, ~Copyable {
     if let parent { linked(block, after: parent) }
   }
 
+  /// Counts the block at its parent, which is no leaf any more; nothing if it has one.
   @inlinable @inline(__always)
   public mutating func linked(_ block: BlockID, after parent: BlockID) {
     guard parent.slot != block.slot, !isCurrent(nodes[block.slot].parent) else { return }
@@ -60,17 +69,21 @@ public struct LeafFirst: EvictionPolicy, ~Copyable {
     }
   }
 
+  /// Takes the slot out of its list.
   @inlinable @inline(__always)
   public mutating func pinned(_ slot: Slot) { order.unlink(slot) }
 
+  /// Puts the slot at the warm end of the list that its children ask for.
   @inlinable @inline(__always)
   public mutating func released(_ slot: Slot) { order.insert(slot, warmIn: list(of: slot)) }
 
+  /// Moves the slot to the cold end of its list.
   public mutating func cooled(_ slot: Slot) {
     order.unlink(slot)
     order.insert(slot, coldIn: list(of: slot))
   }
 
+  /// Forgets the block; a cached parent that loses its last child is the next victim.
   @inlinable @inline(__always)
   public mutating func removed(_ slot: Slot) {
     let parent = nodes[slot].parent
@@ -83,6 +96,9 @@ public struct LeafFirst: EvictionPolicy, ~Copyable {
     }
   }
 
+  /// Takes the coldest leaf, or the coldest inner block when no leaf is cached.
+  ///
+  /// - Complexity: O(1).
   @inlinable @inline(__always)
   public mutating func takeVictim() -> Slot? {
     guard let slot = order.coldest(of: Self.leaves) ?? order.coldest(of: Self.inner) else {
@@ -92,6 +108,7 @@ public struct LeafFirst: EvictionPolicy, ~Copyable {
     return slot
   }
 
+  /// The list that a cached slot belongs in.
   @inlinable @inline(__always)
   func list(of slot: Slot) -> Int { nodes[slot].childCount == 0 ? Self.leaves : Self.inner }
 
@@ -101,6 +118,9 @@ public struct LeafFirst: EvictionPolicy, ~Copyable {
     block.generation != 0 && nodes[block.slot].generation == block.generation
   }
 
+  /// Throws unless the cached slots are listed by their kind, and children are counted right.
+  ///
+  /// - Complexity: O(capacity).
   public func checkInvariants(
     cachedCount: Int, isCached: (Slot) -> Bool
   ) throws(BrokenInvariant) {

@@ -4,11 +4,15 @@
 /// allocated after `init`, and every operation touches the slot's links and two neighbours'.
 @usableFromInline
 package struct SlotLists: ~Copyable {
+  /// A place's two neighbours, by their places; both 0 when it is in no list.
   @usableFromInline
   struct Link: BitwiseCopyable {
+    /// The neighbour towards the cold end; of a sentinel, the warmest slot.
     @usableFromInline var colder: UInt32
+    /// The neighbour towards the warm end; of a sentinel, the coldest slot.
     @usableFromInline var warmer: UInt32
 
+    /// A link between two places.
     @inlinable
     init(colder: UInt32, warmer: UInt32) {
       self.colder = colder
@@ -19,6 +23,7 @@ package struct SlotLists: ~Copyable {
   /// Place 0 is nowhere, so that zeroed links are unlisted slots; then one sentinel a list; then
   /// one link a slot.
   @usableFromInline let links: Column<Link>
+  /// The place of slot 0.
   @usableFromInline let firstSlot: UInt32
 
   /// Empty lists over slots `0..<capacity`.
@@ -33,6 +38,7 @@ package struct SlotLists: ~Copyable {
 
   deinit { links.deallocate() }
 
+  /// Where the slot's link is.
   @inlinable @inline(__always)
   func place(of slot: Slot) -> UInt32 { slot.rawValue &+ firstSlot }
 
@@ -59,6 +65,7 @@ package struct SlotLists: ~Copyable {
     link(place(of: slot), between: UInt32(list + 1), and: links[list + 1].warmer)
   }
 
+  /// Puts an unlisted place between two neighbours.
   @inlinable @inline(__always)
   func link(_ place: UInt32, between colder: UInt32, and warmer: UInt32) {
     assert(links[Int(place)].colder == 0)

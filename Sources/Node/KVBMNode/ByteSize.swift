@@ -3,8 +3,10 @@
 /// Units of 1000 are kB, MB, GB, TB; of 1024 KiB, MiB, GiB, TiB. Case does not matter, a bare "K",
 /// "M", "G" or "T" is refused because nobody agrees on what it means.
 public struct ByteSize: Hashable, Sendable {
+  /// The count of bytes.
   public var bytes: Int
 
+  /// The size of so many bytes.
   public init(bytes: Int) { self.bytes = bytes }
 
   /// The size that a text names, or nil: not a number, negative, or beyond 2⁶² bytes.

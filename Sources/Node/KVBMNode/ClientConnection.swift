@@ -6,19 +6,25 @@ import Wire
 final class ClientConnection {
   /// Never used again, unlike the socket's.
   let number: UInt64
+  /// Closed with this object; until then the connection's key in `Node.connections`.
   let socket: Int32
+  /// The peer's id when it connected, for the log; `pidfd` tells when it ends.
   let process: pid_t
   /// Readable when the process has ended; -1 where the kernel has none.
   let pidfd: Int32
   /// Set by the handshake.
   var role = Role.observer
+  /// The worker's number, 0 for a scheduler; and the session, 0 before there is one.
   var rank: UInt32 = 0
   var session: UInt64 = 0
+  /// Whether the side announced its end, so that nobody waits for a restart.
   var saidGoodbye = false
   /// Tokens of the event loop, with their descriptors.
   var watches: [(fd: Int32, token: UInt64)] = []
+  /// The rings, once a greeting was accepted.
   private(set) var channel: Channel?
 
+  /// Takes the socket over; `deinit` closes it.
   init(number: UInt64, socket: Int32, process: pid_t) {
     self.number = number
     self.socket = socket
@@ -53,13 +59,16 @@ final class ClientConnection {
 
 /// The shared rings of one connection, the node's ends of them.
 final class Channel {
+  /// The rings' memory, and the eventfds that wake the node and the client.
   let fd: Int32
   let requestBell: Int32
   let replyBell: Int32
+  /// The node's mapping, and its end of each direction.
   let ring: RingMemory
   var requests: RingConsumer
   var replies: RingProducer
 
+  /// Makes memory and bells; nil when the kernel gives none, with nothing left open.
   init?() {
     let fd = clinux_memfd("kvbm-rings", RingMemory.byteCount)
     let requestBell = clinux_eventfd()

@@ -6,6 +6,7 @@ import Synchronization
 ///
 /// Handlers are added and removed on that thread, or before `run`. `post` may come from any thread.
 final class EventLoop: @unchecked Sendable {
+  /// Called on the loop's thread with the epoll events that have come.
   typealias Handler = (UInt32) -> Void
 
   private let epoll: Int32

@@ -9,9 +9,9 @@ import Synchronization
 /// Brings memory and disk space into use, on a thread of its own: populating and scanning take time
 /// that no request should wait for.
 ///
-/// 1. Scans the disk's extents, oldest first, one a round. 2. Keeps some slots free or cached ahead of need in
-/// every class that an engine uses, as far as capacity and headroom go. 3. Takes extents from classes
-/// that no engine uses when there is nothing else to take.
+/// 1. Scans the disk's extents, oldest first, one a round. 2. Keeps some slots free or cached ahead
+/// of need in every class that an engine uses, as far as capacity and headroom go. 3. Takes extents
+/// from classes that no engine uses when there is nothing else to take.
 final class ExtentKeeper: @unchecked Sendable {
   private let core: NodeCore
   private let headroom = MemoryHeadroom()
@@ -30,6 +30,7 @@ final class ExtentKeeper: @unchecked Sendable {
     let body: @Sendable () -> Void
   }
 
+  /// A keeper whose thread is not started yet.
   init(_ core: NodeCore) { self.core = core }
 
   deinit { close(bell) }
@@ -157,7 +158,10 @@ final class ExtentKeeper: @unchecked Sendable {
   }
 
   private func growDisk() -> Bool {
-    guard let store = core.store, let need = core.diskNeed() else { return false }
+    // A class whose extents are not all scanned may have free slots in them.
+    guard let store = core.store, let need = core.diskNeed(),
+      !unscanned.contains(where: { $0.slotBytes == need.slotBytes })
+    else { return false }
     do throws(DiskTierError) {
       core.addDiskExtent(need.classID, try store.createExtent(slotBytes: need.slotBytes))
       core.note(shortfall: nil, of: .disk)

@@ -3,6 +3,7 @@ import KVLayout
 
 /// What this host calls itself, for the headers of blocks.
 enum HostFacts {
+  /// The host's name; empty where it has none.
   static let name: String = {
     var buffer = [CChar](repeating: 0, count: 256)
     guard gethostname(&buffer, buffer.count - 1) == 0 else { return "" }

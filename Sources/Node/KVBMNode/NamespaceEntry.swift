@@ -4,6 +4,7 @@ import KVLayout
 
 /// A namespace that the node has seen, in an engine or on disk.
 struct NamespaceEntry {
+  /// The digest that the node knows it by.
   let namespace: Namespace
   /// The shape of each group's blocks, by group.
   var shapes: [Int: BlockShape] = [:]
@@ -14,6 +15,7 @@ struct NamespaceEntry {
   /// Who makes its blocks now.
   var producer = SlotProducer()
 
+  /// A namespace of which no group has been seen.
   init(_ namespace: Namespace, id: NamespaceID) {
     self.namespace = namespace
     self.id = id

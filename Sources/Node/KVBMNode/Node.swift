@@ -11,9 +11,13 @@ import Wire
 ///
 /// Everything but `init` happens on the thread of `run`.
 public final class Node: @unchecked Sendable {
+  /// The engine and the disk store, which other threads enter as well.
   let core: NodeCore
+  /// Runs every handler of the node, on the thread of `run`.
   let loop: EventLoop
+  /// Grows the tiers, on a thread of its own.
   let keeper: ExtentKeeper
+  /// As validated; it never changes.
   let configuration: NodeConfiguration
   private let claim: SocketClaim
   /// Made before any thread, so that no thread takes a signal in another way.
@@ -22,8 +26,10 @@ public final class Node: @unchecked Sendable {
   /// Live connections by socket, and sessions by id; on the loop's thread.
   var connections: [Int32: ClientConnection] = [:]
   var sessions: [UInt64: Session] = [:]
+  /// How many sessions there were: a session's number is never used again.
   var lastSession: UInt64 = 0
   private var lastConnection: UInt64 = 0
+  /// When to end, and whether the node is about to.
   var lifetime: NodeLifetime
   private var listenerToken: UInt64 = 0
 
@@ -74,6 +80,7 @@ public final class Node: @unchecked Sendable {
     NodeLog.info("ended")
   }
 
+  /// How often the engine is told the time: its deadlines are no finer.
   static let tickMilliseconds: Int32 = 10
 
   private func announce() {

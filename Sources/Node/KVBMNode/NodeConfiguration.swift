@@ -22,23 +22,28 @@ public struct NodeConfiguration: Sendable {
 
   /// The disk tier's part.
   public struct Disk: Sendable {
+    /// The store's directory; made when it is not there.
     public var path: String
+    /// Bytes that all extents together may have, headers included.
     public var capacityBytes: Int
+    /// Threads that read and write, 1 to 64.
     public var threadCount = 2
 
+    /// A disk tier with two threads.
     public init(path: String, capacityBytes: Int) {
       self.path = path
       self.capacityBytes = capacityBytes
     }
   }
 
+  /// A configuration with every other setting at its default.
   public init(socketPath: String, hostCapacityBytes: Int, disk: Disk? = nil) {
     self.socketPath = socketPath
     self.hostCapacityBytes = hostCapacityBytes
     self.disk = disk
   }
 
-  /// A tier below this holds no few blocks of any model worth serving.
+  /// Fewer bytes hold not even a few blocks of any model worth serving.
   public static let capacityBytesMin = 1 << 20
 
   /// Checks what can be checked without touching anything.
@@ -84,15 +89,20 @@ public struct NodeConfiguration: Sendable {
 
 /// A setting that cannot be, with what would be right.
 public struct ConfigurationError: Error, Equatable, CustomStringConvertible {
+  /// The setting's name, as in "host.capacity".
   public let key: String
+  /// What it was set to, as people write it.
   public let value: String
+  /// What it must be: the rest of a sentence that begins "it must be".
   public let remedy: String
 
+  /// An error of these parts.
   public init(key: String, value: String, remedy: String) {
     self.key = key
     self.value = value
     self.remedy = remedy
   }
 
+  /// One sentence with all three.
   public var description: String { "\(key) is \"\(value)\"; it must be \(remedy)" }
 }

@@ -8,6 +8,7 @@ import Synchronization
 extension NodeCore {
   /// A class that wants memory, and which extent it would get.
   struct HostNeed {
+    /// The class, its host memory, and the first extent there that has no pages.
     let classID: ClassID
     let memory: HostMemory
     let extent: Int
@@ -31,6 +32,7 @@ extension NodeCore {
     }
   }
 
+  /// Hands a populated extent's slots to the engine.
   func addHostExtent(_ classID: ClassID, _ extent: Int) {
     let now = Clock.now
     state.withLock { state in
@@ -88,6 +90,7 @@ extension NodeCore {
     }
   }
 
+  /// Hands an empty extent's slots to the engine; nothing where no slot numbers are left.
   func addDiskExtent(_ classID: ClassID, _ extent: DiskExtent) {
     let now = Clock.now
     state.withLock { state in
@@ -169,6 +172,7 @@ extension NodeCore {
     }
   }
 
+  /// Has the engine order what the scans found: lineage and last use are known from now on.
   func finishScan() {
     let now = Clock.now
     state.withLock { state in

@@ -7,13 +7,18 @@ import Synchronization
 ///
 /// Any thread may enter through `state`; nothing under the lock waits or does I/O.
 final class NodeCore: Sendable {
+  /// As validated; it never changes.
   let configuration: NodeConfiguration
   /// Differs for every node process.
   let instance: UInt64
+  /// For the uptime.
   let startedAt: Time
+  /// The disk tier's store, if there is one; its own threads carry out reads and writes.
   let store: DiskStore?
+  /// The node's one lock.
   let state: Mutex<NodeState>
-  /// Why a tier has less than it was given, by tier; said in the log when it begins and when it ends.
+  /// Why a tier has less than it was given, by tier; said in the log when it begins and when it
+  /// ends.
   private let shortfalls = Mutex<[Tier: String]>([:])
   private let outcomes: OutcomeRelay
 

@@ -1,5 +1,6 @@
 /// Why a node does not start, or an engine is not served: a sentence with the remedy.
 public enum NodeError: Error, Equatable, CustomStringConvertible {
+  /// A setting that cannot be.
   case configuration(ConfigurationError)
   /// Another node has the socket.
   case alreadyRunning(String)
@@ -12,6 +13,7 @@ public enum NodeError: Error, Equatable, CustomStringConvertible {
   /// No node answers.
   case unreachable(String)
 
+  /// The sentence, for the log and for whoever was refused.
   public var description: String {
     switch self {
     case .configuration(let error): error.description
@@ -21,7 +23,7 @@ public enum NodeError: Error, Equatable, CustomStringConvertible {
     }
   }
 
-  /// What the command ends with: 64 usage, 69 unavailable, 71 system, 75 try again.
+  /// What the command ends with: 64 usage, 69 unavailable, 71 system, 73 disk, 75 try again.
   public var exitCode: Int32 {
     switch self {
     case .configuration: 64

@@ -7,12 +7,14 @@ struct NodeLifetime {
   private let drainNanoseconds: UInt64
   /// When to end unless an engine comes.
   private var idleDeadline: Time?
+  /// Whether a stop has begun; there is no way back.
   private(set) var isStopping = false
   /// How long an engine whose sides stop one after the other has for that.
   private static let graceNanoseconds: UInt64 = 5_000_000_000
   /// When a stop no longer waits for writes.
   private var stopDeadline: Time?
 
+  /// A lifetime without engines so far.
   init(_ configuration: NodeConfiguration, startedAt: Time) {
     endsWithLastEngine = configuration.endsWithLastEngine
     lingerNanoseconds = UInt64(configuration.lingerSeconds) * 1_000_000_000
@@ -23,8 +25,10 @@ struct NodeLifetime {
     }
   }
 
+  /// An engine has come: the node stays.
   mutating func sessionBegan() { idleDeadline = nil }
 
+  /// An engine has gone; with the last one the wait begins, as long as the way it went asks for.
   mutating func sessionEnded(_ session: Session, remaining: Int, now: Time) {
     guard endsWithLastEngine, remaining == 0 else { return }
     switch session.ending {
@@ -37,6 +41,7 @@ struct NodeLifetime {
   /// Whether nobody has come for long enough.
   func isIdleForGood(_ now: Time) -> Bool { idleDeadline.map { now >= $0 } ?? false }
 
+  /// The node is to end: writes have `drainSeconds` from now.
   mutating func stopBegan(now: Time) {
     isStopping = true
     stopDeadline = now + drainNanoseconds

@@ -2,9 +2,13 @@ import Glibc
 
 /// Lines for whoever runs the node, on standard error: time, level, message.
 public enum NodeLog {
+  /// How much a line matters; the raw value is what it says.
   public enum Level: String, Sendable {
+    /// What happens in the normal course.
     case info = "INFO"
+    /// Something is refused, lost or less than was asked for; the node goes on.
     case warning = "WARNING"
+    /// The node or the command ends.
     case error = "ERROR"
   }
 
@@ -23,8 +27,11 @@ public enum NodeLog {
     _ = line.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
 
+  /// Writes a line about the normal course.
   public static func info(_ message: String) { write(.info, message) }
+  /// Writes a line about what is less than was asked for.
   public static func warning(_ message: String) { write(.warning, message) }
+  /// Writes a line about why the node or the command ends.
   public static func error(_ message: String) { write(.error, message) }
 
   private static func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }

@@ -5,14 +5,19 @@ import KVLayout
 
 /// All that the node's one lock guards: the engine, and what its numbers mean.
 struct NodeState: ~Copyable {
+  /// Decides; every call of it is followed by `settle`.
   var engine: BlockEngine
+  /// By the engine's number for the class.
   var classes: [SlotClass] = []
   /// By the engine's number; several numbers may mean one namespace.
   var namespaceOfID: [Namespace] = []
+  /// All that were seen, in an engine or on disk; none is ever forgotten.
   var namespaces: [Namespace: NamespaceEntry] = [:]
   /// How many sessions use each class, by its number.
   var servedClasses: [Int: Int] = [:]
+  /// For the figures: the sessions themselves belong to the loop's thread.
   var sessionCount = 0
+  /// Who carries out reads and writes; a full queue refuses and never waits.
   let store: DiskStore?
   /// Effects that are being handed out.
   private var drained: [Effect] = []
@@ -21,6 +26,7 @@ struct NodeState: ~Copyable {
   /// What the drivers said, by kind, for the log and the counters.
   var diskFaults = DiskFaults()
 
+  /// A state without classes and namespaces.
   init(engine: consuming BlockEngine, store: DiskStore?) {
     self.engine = engine
     self.store = store
@@ -103,6 +109,7 @@ struct NodeState: ~Copyable {
 
 /// What went wrong on disk, by kind. Only ever rises.
 struct DiskFaults {
+  /// Reads whose bytes did not fit their checksums, and reads or writes that failed.
   var corrupt = 0
   var failed = 0
   /// The last one's reason, for the log.

@@ -5,28 +5,45 @@ import Synchronization
 
 /// What a node holds and has done, for people and programs; see docs/operations.md.
 public struct NodeStatistics: Codable, Sendable {
-  /// Slots of one size in one tier, by their state; they add up to `absent` + capacity.
+  /// Slots of one size in one tier, by their state; together all that the engine has numbers for.
   public struct TierFigures: Codable, Sendable {
+    /// "host" or "disk".
     public var tier: String
+    /// Bytes of one slot.
     public var slotBytes: Int
+    /// Without memory or disk space so far.
     public var absent: Int
+    /// With space and without a block.
     public var free: Int
+    /// Being written.
     public var filling: Int
+    /// Complete and in use, so not to be evicted.
     public var pinned: Int
+    /// Complete and in nobody's use.
     public var cached: Int
+    /// Given up, and perhaps still written to.
     public var quarantined: Int
   }
 
+  /// The node's release.
   public var version: String
+  /// The node's process id.
   public var pid: Int
+  /// Seconds since the node began to start, to a millisecond.
   public var uptimeSeconds: Double
+  /// Engines that are attached, or have sides that have not let go yet.
   public var sessions: Int
+  /// What the host tier may have.
   public var hostCapacityBytes: Int
+  /// What the host tier has: extents with pages, in use or free.
   public var hostPopulatedBytes: Int
+  /// What the disk tier may have; 0 without one.
   public var diskCapacityBytes: Int
+  /// What the disk tier has: all extents that exist, in use or not.
   public var diskExtentBytes: Int
   /// Blocks that wait to be written to disk, or are being written.
   public var pendingWrites: Int
+  /// One entry for each slot class and tier.
   public var tiers: [TierFigures]
   /// The engine's counters, by name.
   public var counters: [String: Int]
@@ -65,6 +82,8 @@ public struct NodeStatistics: Codable, Sendable {
 
 extension NodeStatistics {
   /// Reads what `json` wrote.
+  ///
+  /// - Throws: The decoder's error, for a node of another release too.
   public init(json: String) throws {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase

@@ -5,6 +5,7 @@ import Wire
 
 /// Turns the messages of a session's rings into calls of the engine, on the event loop's thread.
 struct RequestHandler {
+  /// Where the engine is; its lock is held for a message at a time.
   let core: NodeCore
 
   /// Serves one message; false when the client broke the protocol or takes no answers.
@@ -132,6 +133,7 @@ struct RequestHandler {
 }
 
 extension Outcome {
+  /// The engine's word for what a worker tells.
   init(_ outcome: CompletedMessage.Outcome) {
     switch outcome {
     case .success: self = .success

@@ -4,21 +4,29 @@ import Wire
 
 /// A scheduler and its workers, from their attachment to the last one's end.
 ///
-/// A session ends as a whole: when one side goes, the others are revoked, and only when all have let
-/// go is it certain that nothing of the engine still reads or writes host memory.
+/// A session ends as a whole: when one side goes, the others are revoked, and only when all have
+/// let go is it certain that nothing of the engine still reads or writes host memory.
 final class Session {
+  /// Differs for all sessions of all node processes, as good as certainly.
   let id: UInt64
+  /// Random per engine instance; by it the sides find each other.
   let engineUID: [UInt8]
+  /// The engine's number for calls.
   let engine: EngineID
+  /// As it was when the first side attached.
   let namespace: NamespaceEntry
+  /// Workers that must attach before anything is promised.
   let workerCount: UInt32
+  /// The sides that are attached, workers by rank.
   private(set) var scheduler: ClientConnection?
   private(set) var workers: [UInt32: ClientConnection] = [:]
+  /// Whether the sides were asked to let go; there is no way back.
   private(set) var isClosing = false
   /// Of the sides that have gone: how many, and how many of them said goodbye.
   private var departedCount = 0
   private var goodbyeCount = 0
 
+  /// A session that no side has joined.
   init(
     id: UInt64, engineUID: [UInt8], engine: EngineID, namespace: NamespaceEntry,
     workerCount: UInt32
@@ -30,6 +38,7 @@ final class Session {
     self.workerCount = workerCount
   }
 
+  /// Whether all sides have let go, or none has come.
   var isEmpty: Bool { scheduler == nil && workers.isEmpty }
   /// How an engine went.
   enum Ending {
@@ -58,6 +67,7 @@ final class Session {
     return hello.role == .scheduler ? scheduler == nil : workers[hello.rank] == nil
   }
 
+  /// Takes a side in, for which there must be room.
   func join(_ connection: ClientConnection) {
     connection.session = id
     if connection.role == .scheduler {

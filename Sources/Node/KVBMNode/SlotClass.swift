@@ -4,8 +4,11 @@ import HostTier
 
 /// All slots of one size: where in host memory and on disk the engine's slot numbers lie.
 struct SlotClass {
+  /// The engine's number for the class.
   let id: ClassID
+  /// Bytes of one slot, header included, in both tiers.
   let slotBytes: Int
+  /// The class's host memory: sparse, as long as the whole tier.
   let memory: HostMemory
   /// Which extents of `memory` have their pages.
   private(set) var isPopulated: [Bool]
@@ -13,6 +16,7 @@ struct SlotClass {
   private(set) var diskExtents: [(firstSlot: Int, extent: DiskExtent)] = []
   private let diskSlotLimit: Int
 
+  /// A class without pages and without extents on disk.
   init(id: ClassID, memory: HostMemory, diskSlotLimit: Int) {
     self.id = id
     self.memory = memory
@@ -32,6 +36,7 @@ struct SlotClass {
   /// The last extent with pages: the first to be given up.
   var lastPopulated: Int? { isPopulated.lastIndex(of: true) }
 
+  /// Notes that a host extent has pages, or has lost them.
   mutating func setPopulated(_ extent: Int, _ value: Bool) { isPopulated[extent] = value }
 
   /// The engine's slot numbers of a host extent.
@@ -69,6 +74,7 @@ struct SlotClass {
     return UInt32(first)..<UInt32(first + extent.slotCount)
   }
 
+  /// Forgets an extent whose slots the engine has retired; its numbers are free for another.
   mutating func removeDiskExtent(at index: Int) { diskExtents.remove(at: index) }
 
   /// Where a slot number lies on disk; nil for one that no extent has.

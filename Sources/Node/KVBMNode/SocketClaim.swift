@@ -4,7 +4,9 @@ import Wire
 
 /// The right to listen at a path: a lock beside it that dies with its owner, then the socket.
 final class SocketClaim {
+  /// The socket's path, in a directory that is made when it is not there.
   let path: String
+  /// The listening socket, which does not block; closed by `release`.
   let listener: Int32
   private let lock: Int32
   private var isReleased = false

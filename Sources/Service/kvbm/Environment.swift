@@ -20,6 +20,9 @@ enum Environment {
     return size
   }
 
+  /// A variable's number; nil when it is not set or empty.
+  ///
+  /// - Throws: A validation error that names variable and value.
   static func integer(_ name: String) throws -> Int? {
     guard let text = text(name) else { return nil }
     guard let number = Int(text) else {
@@ -35,6 +38,7 @@ enum Environment {
 }
 
 extension ByteSize {
+  /// What a size must be: the rest of a sentence that begins "it must be".
   static let remedy = "a size as in \"512MiB\", \"20GB\" or a count of bytes"
 
   /// A flag's value, or an error that says what would be right.

@@ -17,6 +17,9 @@ struct InspectCommand: ParsableCommand {
   @Flag(help: "Print JSON.")
   var json = false
 
+  /// Prints the summary.
+  ///
+  /// - Throws: Exit 64 without a path, 66 when the store cannot be opened.
   func run() throws {
     let inspector = try StoreAccess.open(disk)
     var bar = ProgressBar("headers", isQuiet: json)
@@ -31,7 +34,10 @@ struct InspectCommand: ParsableCommand {
 
 /// Opens stores for the commands that only look.
 enum StoreAccess {
-  /// - Throws: A validation error without a path; exit 1 with the reason when it cannot be opened.
+  /// Not 1: that is for a store with damage in it.
+  private static let noStoreExitCode: Int32 = 66
+
+  /// - Throws: A validation error without a path; exit 66 with the reason when it cannot be opened.
   static func open(_ path: String?) throws -> StoreInspector {
     guard let path = path ?? Environment.text("KVBM_DISK_PATH") else {
       throw ValidationError("--disk is missing; it must be the path of a disk tier's directory")
@@ -40,7 +46,7 @@ enum StoreAccess {
       return try StoreInspector(directory: path)
     } catch {
       NodeLog.error("\(error)")
-      throw ExitCode.failure
+      throw ExitCode(noStoreExitCode)
     }
   }
 }

@@ -12,6 +12,7 @@ struct ServeCommand: ParsableCommand {
       KVBM_HOST_CAPACITY; a flag wins. Sizes are written "512MiB", "20GB" or as a count of bytes.
       """)
 
+  /// What is not given falls back to its variable, then to its default.
   @Option(help: "The Unix socket to listen at. [KVBM_SOCKET]")
   var socket: String?
 
@@ -44,6 +45,10 @@ struct ServeCommand: ParsableCommand {
   @Flag(help: "End with the last engine, as a node that an engine started does.")
   var parentStarted = false
 
+  /// Serves until the node ends.
+  ///
+  /// - Throws: Exit 64 for a wrong setting, otherwise `NodeError.exitCode`; the reason is in the
+  ///   log.
   func run() throws {
     let configuration = try resolved()
     do throws(NodeError) {

@@ -12,6 +12,9 @@ struct StatusCommand: ParsableCommand {
   @Flag(help: "Print JSON.")
   var json = false
 
+  /// Prints the node's figures.
+  ///
+  /// - Throws: Exit 69 when no node answers.
   func run() throws {
     let path = socket ?? Environment.text("KVBM_SOCKET") ?? Environment.defaultSocketPath
     let report: String

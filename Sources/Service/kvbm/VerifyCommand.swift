@@ -18,6 +18,10 @@ struct VerifyCommand: ParsableCommand {
   @Flag(help: "Print JSON.")
   var json = false
 
+  /// Checks every block and prints what is damaged.
+  ///
+  /// - Throws: Exit 1 for damage or a warning, 64 without a path, 66 when the store cannot be
+  ///   opened.
   func run() throws {
     let inspector = try StoreAccess.open(disk)
     var bar = ProgressBar("blocks", isQuiet: json)

@@ -10,6 +10,7 @@ struct VersionCommand: ParsableCommand {
   @Flag(help: "Print JSON.")
   var json = false
 
+  /// Prints the numbers; needs no node.
   func run() throws {
     let version = VersionReport(
       version: NodeVersion.text, slotFormat: NodeVersion.slotFormat,

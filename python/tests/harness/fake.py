@@ -179,6 +179,11 @@ class FakeWorker(_Attached):
             results, self.results = self.results, []
             return results
 
+    def wait(self, timeout_ms: int) -> None:
+        """Waits for a result."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.results, timeout_ms / 1000)
+
     def drain(self, timeout_ms: int) -> None:
         """Waits until idle."""
         with self.changed:

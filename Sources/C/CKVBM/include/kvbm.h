@@ -6,20 +6,22 @@
 ///
 /// One scheduling step:
 ///  1. `kvbm_request_append` the tokens that became certain; `kvbm_request_match` for requests that
-///     wait; `kvbm_request_load` for promises that are taken up; `kvbm_request_store` for full blocks.
-///  2. `kvbm_scheduler_step` settles all of it in one round trip and yields the step's *plan*, opaque
+///     wait; `kvbm_request_load` for promises that are taken up; `kvbm_request_store` for full
+///     blocks.
+///  2. `kvbm_scheduler_step` settles all of it in one round trip and yields the step's *plan*,
+///  opaque
 ///     bytes that the engine carries to its worker.
 ///  3. The worker: `kvbm_worker_fence` before the step touches device memory,
 ///     `kvbm_worker_start_loads` once that memory is prepared, `kvbm_worker_start_stores` after the
 ///     forward pass, `kvbm_worker_poll` to learn which loads have ended.
 ///
 /// Everything returns a code; nothing traps, throws or waits without a bound. A missing, silent or
-/// broken node means "no cache": calls answer with nothing and `KVBM_OK`, or `KVBM_UNAVAILABLE` where
-/// the caller must know. `kvbm_last_error` has the text of the calling thread's last failure.
+/// broken node means "no cache": calls answer with nothing and `KVBM_OK`, or `KVBM_UNAVAILABLE`
+/// where the caller must know. `kvbm_last_error` has the text of the calling thread's last failure.
 ///
 /// Threads: calls on one scheduler or worker may come from any thread, one at a time, but for the
-/// `_attach` and `_state` calls, which may run beside the others. Handles are not shared across fork:
-/// in a forked child every call answers `KVBM_UNAVAILABLE`.
+/// `_attach` and `_state` calls, which may run beside the others. Handles are not shared across
+/// fork: in a forked child every call answers `KVBM_UNAVAILABLE`.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -156,7 +158,8 @@ typedef struct kvbm_match {
   uint32_t pending_blocks;
 } kvbm_match;
 
-/// What of `[first_block, first_block + block_count)` is there. Idempotent. Without a node: nothing.
+/// What of `[first_block, first_block + block_count)` is there. Idempotent. Without a node:
+/// nothing.
 int32_t kvbm_request_match(kvbm_scheduler *scheduler, uint64_t request, uint32_t first_block,
                            uint32_t block_count, kvbm_match *match);
 /// Takes up the last match's promise in the coming step: blocks `first_block...` go to
@@ -171,10 +174,10 @@ int32_t kvbm_request_end(kvbm_scheduler *scheduler, uint64_t request);
 
 /// Settles the step with the node, in at most one round trip, and writes its plan.
 ///
-/// `fences` are the device blocks that this step allocates, for whatever purpose: pending copies out
-/// of them are awaited before they are overwritten. On `KVBM_SPACE` call again with `*length` bytes;
-/// nothing is lost. A step with nothing to do has a plan of length 0. Loads that the node no longer
-/// grants are in the plan all the same, as failed ones: the worker reports them.
+/// `fences` are the device blocks that this step allocates, for whatever purpose: pending copies
+/// out of them are awaited before they are overwritten. On `KVBM_SPACE` call again with `*length`
+/// bytes; nothing is lost. A step with nothing to do has a plan of length 0. Loads that the node no
+/// longer grants are in the plan all the same, as failed ones: the worker reports them.
 int32_t kvbm_scheduler_step(kvbm_scheduler *scheduler, const uint32_t *fences, size_t fence_count,
                             uint8_t *plan, size_t capacity, size_t *length);
 
@@ -227,6 +230,9 @@ typedef struct kvbm_load_result {
 
 /// Takes up to `capacity` ended loads; returns how many, or a code. Never waits.
 int32_t kvbm_worker_poll(kvbm_worker *worker, kvbm_load_result *results, size_t capacity);
+/// Waits until a load has ended that `kvbm_worker_poll` has not reported yet, at most `timeout_ms`:
+/// for steps with nothing else to do. `KVBM_TIMEOUT` when none has.
+int32_t kvbm_worker_wait(kvbm_worker *worker, uint32_t timeout_ms);
 /// Waits until no copy runs, at most `timeout_ms`: for shutdown and tests.
 int32_t kvbm_worker_drain(kvbm_worker *worker, uint32_t timeout_ms);
 

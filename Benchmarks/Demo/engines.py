@@ -12,7 +12,7 @@ from pathlib import Path
 import models
 from workload import Workload
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 BLOCK_TOKENS = 32
 # The working set is this many times the device cache.
 PRESSURE = 4.0
@@ -81,7 +81,7 @@ class Engines:
         }
         spec.write_text(json.dumps(described, indent=1))
         done = subprocess.run(
-            [sys.executable, ROOT / "benchmarks/engine_run.py", spec, result, log],
+            [sys.executable, ROOT / "Benchmarks/Demo/engine_run.py", spec, result, log],
             env=_environment(runtime),
             check=False,
         )

@@ -4,7 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
-COMMAND = Path(__file__).resolve().parent.parent / "python/swift_kvbm/bin/kvbm"
+COMMAND = Path(__file__).resolve().parents[2] / "python/swift_kvbm/bin/kvbm"
 _TIMEOUT_SECONDS = 10
 
 
