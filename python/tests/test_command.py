@@ -79,6 +79,18 @@ def test_a_node_with_a_disk_ends_cleanly_on_sigterm(binaries, tmp_path):
     assert not os.path.exists(node.socket)
 
 
+def test_messages_can_be_json(binaries, tmp_path):
+    command = [node_binary(), "serve", "--json", "--host-capacity", "8MiB"]
+    command += ["--socket", str(tmp_path / "s")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        first = json.loads(process.stderr.readline())
+        process.terminate()
+        rest = [json.loads(line) for line in process.stderr]
+    assert process.returncode == 0
+    assert first["level"] == "INFO" and first["pid"] == process.pid
+    assert rest[-1]["message"] == "ended"
+
+
 def test_files_and_sockets_are_private(binaries, tmp_path):
     node = Node(tmp_path / "node", disk=tmp_path / "disk")
     for path in (node.socket, tmp_path / "disk" / "kvbm.lock", tmp_path / "disk"):

@@ -44,8 +44,8 @@ struct EngineConfig: Sendable {
     groups = withUnsafeBytes(of: config.groups) { raw in
       raw.bindMemory(to: kvbm_group.self).prefix(groupCount).map(Self.group)
     }
-    for group in groups where group.blockTokens == 0 || group.blockTokens > 1 << 16 {
-      throw .argument("block_tokens is \(group.blockTokens); it must be 1 to 65536")
+    for group in groups where group.blockTokens == 0 || group.blockTokens > 65_535 {
+      throw .argument("block_tokens is \(group.blockTokens); it must be 1 to 65535")
     }
     for group in groups where group.blockTokens != groups[0].blockTokens {
       throw .argument("groups of different block sizes are not supported")

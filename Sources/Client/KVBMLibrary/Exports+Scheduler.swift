@@ -29,8 +29,10 @@ public func kvbm_scheduler_open(
 @c @implementation
 public func kvbm_scheduler_close(_ scheduler: OpaquePointer!, _ clean: Int32) {
   guard let scheduler else { return }
-  let side = Unmanaged<SchedulerSide>.fromOpaque(UnsafeRawPointer(scheduler)).takeRetainedValue()
-  if !side.isForeign { side.link.detach(isClean: clean != 0) }
+  let handle = Unmanaged<SchedulerSide>.fromOpaque(UnsafeRawPointer(scheduler))
+  // A forked child leaves everything as it is: the mappings and locks are its parent's.
+  guard !handle.takeUnretainedValue().isForeign else { return }
+  handle.takeRetainedValue().link.detach(isClean: clean != 0)
 }
 
 // swift-format-ignore: AlwaysUseLowerCamelCase

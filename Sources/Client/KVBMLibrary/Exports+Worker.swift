@@ -47,8 +47,10 @@ public func kvbm_worker_open(
 @c @implementation
 public func kvbm_worker_close(_ worker: OpaquePointer!, _ clean: Int32) {
   guard let worker else { return }
-  let side = Unmanaged<WorkerSide>.fromOpaque(UnsafeRawPointer(worker)).takeRetainedValue()
-  guard !side.isForeign else { return }
+  let handle = Unmanaged<WorkerSide>.fromOpaque(UnsafeRawPointer(worker))
+  // A forked child leaves everything as it is: the mappings and locks are its parent's.
+  guard !handle.takeUnretainedValue().isForeign else { return }
+  let side = handle.takeRetainedValue()
   side.copies.stop()
   side.link.detach(isClean: clean != 0)
 }

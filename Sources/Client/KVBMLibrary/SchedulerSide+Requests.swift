@@ -110,6 +110,11 @@ extension SchedulerSide {
       guard blockCount > 0 else { return }
       let run = try Self.run(id, request.keys, firstBlock, blockCount)
       let blocks = try copied(deviceBlocks, Int(blockCount))
+      let planned = state.stores.reduce(0) { $0 + $1.run.keys.count }
+      guard run.keys.count <= WireFormat.keyCountMax - planned else {
+        throw CallFailure(
+          code: Int32(KVBM_LIMIT), text: "a step offers more than \(WireFormat.keyCountMax) blocks")
+      }
       state.stores.append(PlannedStore(run: run, deviceBlocks: blocks))
     }
   }

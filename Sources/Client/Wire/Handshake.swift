@@ -33,8 +33,6 @@ public enum Role: UInt32, Sendable {
   case scheduler = 1
   /// Copies a rank's part of every block; one for each rank.
   case worker = 2
-  /// Neither: a connection before its greeting. A greeting with it is refused.
-  case observer = 3
 }
 
 /// The first packet: who attaches, and with what.

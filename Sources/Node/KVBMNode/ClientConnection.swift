@@ -13,7 +13,7 @@ final class ClientConnection {
   /// Readable when the process has ended; -1 where the kernel has none.
   let pidfd: Int32
   /// Set by the handshake.
-  var role = Role.observer
+  var role: Role?
   /// The worker's number, 0 for a scheduler; and the session, 0 before there is one.
   var rank: UInt32 = 0
   var session: UInt64 = 0

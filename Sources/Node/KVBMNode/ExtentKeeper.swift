@@ -163,7 +163,12 @@ final class ExtentKeeper: @unchecked Sendable {
       !unscanned.contains(where: { $0.slotBytes == need.slotBytes })
     else { return false }
     do throws(DiskTierError) {
-      core.addDiskExtent(need.classID, try store.createExtent(slotBytes: need.slotBytes))
+      let extent = try store.createExtent(slotBytes: need.slotBytes)
+      guard core.addDiskExtent(need.classID, extent) else {
+        try store.deleteExtent(extent)
+        core.note(shortfall: "the disk tier's slot numbers are used up", of: .disk)
+        return false
+      }
       core.note(shortfall: nil, of: .disk)
       return true
     } catch {

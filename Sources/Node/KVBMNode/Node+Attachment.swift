@@ -76,8 +76,9 @@ extension Node {
       welcome(connection, channel, session)
     else { return drop(connection) }
     serve(connection)
+    let side = connection.role == .scheduler ? "scheduler" : "worker \(connection.rank)"
     NodeLog.info(
-      "session \(session.id): \(connection.role) \(connection.rank) of pid "
+      "session \(session.id): \(side) of pid "
         + "\(connection.process) attached, namespace "
         + "\(session.namespace.namespace.digest.description.prefix(12))")
   }
@@ -110,7 +111,7 @@ extension Node {
   }
 
   private static func shapes(of hello: Hello) throws(NodeError) -> [BlockShape] {
-    guard hello.role != .observer, (1...8).contains(hello.groups.count),
+    guard (1...8).contains(hello.groups.count),
       (1...32).contains(hello.workerCount), hello.rank < hello.workerCount
     else { throw .refused("the greeting names no role, groups or workers that can be") }
     var shapes: [BlockShape] = []

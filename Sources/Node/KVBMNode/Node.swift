@@ -107,7 +107,7 @@ public final class Node: @unchecked Sendable {
       _ = fcntl(socket, F_SETFD, FD_CLOEXEC)
       var process: pid_t = 0
       var user: uid_t = 0
-      guard clinux_peer(socket, &process, &user) == 0, user == geteuid() || user == 0,
+      guard clinux_peer(socket, &process, &user) == 0, user == geteuid(),
         connections.count < Self.connectionCountMax
       else {
         close(socket)

@@ -90,13 +90,16 @@ extension NodeCore {
     }
   }
 
-  /// Hands an empty extent's slots to the engine; nothing where no slot numbers are left.
-  func addDiskExtent(_ classID: ClassID, _ extent: DiskExtent) {
+  /// Hands an empty extent's slots to the engine.
+  ///
+  /// - Returns: Whether there were slot numbers for it; if not, nothing refers to it.
+  func addDiskExtent(_ classID: ClassID, _ extent: DiskExtent) -> Bool {
     let now = Clock.now
-    state.withLock { state in
-      guard let slots = state.classes[Int(classID.rawValue)].enter(extent) else { return }
+    return state.withLock { state in
+      guard let slots = state.classes[Int(classID.rawValue)].enter(extent) else { return false }
       state.engine.addExtent(.disk, classID, slots: slots)
       state.settle(now: now)
+      return true
     }
   }
 

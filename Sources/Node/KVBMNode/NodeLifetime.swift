@@ -75,7 +75,7 @@ extension Node {
       beginStop()
     }
     if lifetime.mayEnd(pendingWrites: pendingWrites, now: now) && sessions.isEmpty { loop.stop() }
-    if lifetime.mayEnd(pendingWrites: 0, now: now), lifetime.hasWaitedEnough(now) { loop.stop() }
+    if lifetime.hasWaitedEnough(now) { loop.stop() }
   }
 
   /// Lets engines go and waits for writes; the loop ends when both are done, or time is up.

@@ -40,6 +40,7 @@ final class Session {
 
   /// Whether all sides have let go, or none has come.
   var isEmpty: Bool { scheduler == nil && workers.isEmpty }
+
   /// How an engine went.
   enum Ending {
     /// Every side said goodbye.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import KVBMNode
+import Synchronization
 
 /// Runs a node until it is told to stop, or its last engine goes.
 struct ServeCommand: ParsableCommand {
@@ -49,7 +50,11 @@ struct ServeCommand: ParsableCommand {
   ///
   /// - Throws: Exit 64 for a wrong setting, otherwise `NodeError.exitCode`; the reason is in the
   ///   log.
+  @Flag(help: "Write messages as JSON, one object a line.")
+  var json = false
+
   func run() throws {
+    NodeLog.isJSON.store(json, ordering: .relaxed)
     let configuration = try resolved()
     do throws(NodeError) {
       let node = try Node(configuration)

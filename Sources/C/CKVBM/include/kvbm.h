@@ -55,6 +55,7 @@ enum {
   KVBM_SPACE = -9,
 };
 
+/// The version of this interface that the library implements: `KVBM_ABI_VERSION` when built.
 uint32_t kvbm_abi_version(void);
 /// The library's version, as "0.1.0". Never null, never freed.
 const char *kvbm_version(void);
@@ -66,6 +67,8 @@ size_t kvbm_last_error(char *buffer, size_t capacity);
 
 #define KVBM_GROUP_COUNT_MAX 8u
 
+/// What a group's layers keep: every token's KV, that of a window of tokens, or a recurrent state.
+/// Only full attention is served so far.
 enum {
   KVBM_GROUP_FULL = 0,
   KVBM_GROUP_SLIDING = 1,
@@ -103,6 +106,7 @@ typedef struct kvbm_engine_config {
   uint32_t call_timeout_ms;
 } kvbm_engine_config;
 
+/// An attachment at one moment.
 typedef struct kvbm_state {
   /// 1 while a node is attached.
   uint32_t attached;
@@ -126,6 +130,7 @@ int32_t kvbm_scheduler_open(const kvbm_engine_config *config, kvbm_scheduler **s
 void kvbm_scheduler_close(kvbm_scheduler *scheduler, int32_t clean);
 /// Connects to the node; waits at most `timeout_ms`. May be called from a thread of its own.
 int32_t kvbm_scheduler_attach(kvbm_scheduler *scheduler, uint32_t timeout_ms);
+/// Looks whether the node is there; costs a system call.
 int32_t kvbm_scheduler_state(kvbm_scheduler *scheduler, kvbm_state *state);
 
 /// What else than its tokens decides a request's KV. Null and empty mean the same.
@@ -166,7 +171,8 @@ int32_t kvbm_request_match(kvbm_scheduler *scheduler, uint64_t request, uint32_t
 /// `device_blocks[group][i]`, laid out group after group, `block_count` each.
 int32_t kvbm_request_load(kvbm_scheduler *scheduler, uint64_t request, uint32_t first_block,
                           uint32_t block_count, const uint32_t *device_blocks);
-/// Offers blocks that the coming step completes; the node takes those that it wants.
+/// Offers blocks that the coming step completes; the node takes those that it wants. `KVBM_LIMIT`
+/// when one step's offers come to more than 65,536 blocks; those of before stand.
 int32_t kvbm_request_store(kvbm_scheduler *scheduler, uint64_t request, uint32_t first_block,
                            uint32_t block_count, const uint32_t *device_blocks);
 /// The request is over, in whatever way. A load that was handed out still runs to its end.
@@ -203,12 +209,14 @@ typedef struct kvbm_layer {
 /// head_count)`. `copy_threads` 0 takes the default.
 int32_t kvbm_worker_open(const kvbm_engine_config *config, uint32_t rank, uint32_t first_head,
                          uint32_t head_count, uint32_t copy_threads, kvbm_worker **worker);
-/// Waits for running copies, then ends the worker.
+/// Waits for running copies, then ends the worker. `clean` as for the scheduler.
 void kvbm_worker_close(kvbm_worker *worker, int32_t clean);
 /// Names the device memory of one group, layers in order, each with `device_block_count` blocks.
 int32_t kvbm_worker_register(kvbm_worker *worker, uint32_t group, const kvbm_layer *layers,
                              size_t layer_count, uint32_t device_block_count);
+/// As `kvbm_scheduler_attach`. Copies of an attachment that was lost still run to their end.
 int32_t kvbm_worker_attach(kvbm_worker *worker, uint32_t timeout_ms);
+/// As `kvbm_scheduler_state`.
 int32_t kvbm_worker_state(kvbm_worker *worker, kvbm_state *state);
 
 /// Waits until no pending copy reads a device block that the plan's step overwrites.

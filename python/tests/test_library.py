@@ -1,0 +1,114 @@
+"""The native library against a real node, at the edges that vLLM itself rarely reaches."""
+
+import os
+from array import array
+
+import pytest
+from harness.nodes import Node
+
+from swift_kvbm import _native
+from swift_kvbm.geometry import Geometry, Group
+from swift_kvbm.handles import Engine, NativeScheduler, NativeWorker
+
+BLOCK_TOKENS = 4
+
+
+@pytest.fixture
+def node(binaries, tmp_path):
+    started = Node(tmp_path / "node")
+    yield started
+    started.kill()
+
+
+def engine(node: Node, **changes) -> Engine:
+    group = Group("full", 2, 4, BLOCK_TOKENS, 2, "bfloat16", ("a", "b"))
+    settings = {
+        "socket_path": node.socket,
+        "instance": os.urandom(8).hex(),
+        "namespace": b'{"model":"edges"}',
+        "geometry": Geometry((group,), BLOCK_TOKENS, 64),
+        "worker_count": 1,
+        "producer_engine": "test",
+        "producer_device": "",
+        "producer_attention": "",
+    }
+    return Engine(**{**settings, **changes})
+
+
+@pytest.fixture
+def sides(node):
+    library = _native.Library(_native.library_path())
+    described = engine(node)
+    scheduler = NativeScheduler(library, described)
+    worker = NativeWorker(library, described, 0, 1)
+    assert worker.attach(5000)[0] == 0 and scheduler.attach(5000)[0] == 0
+    yield scheduler, worker
+    worker.close(True)
+    scheduler.close(True)
+
+
+def test_a_forked_child_finds_no_node_and_harms_nothing(sides):
+    scheduler, worker = sides
+    request = scheduler.begin(b"", b"")
+    scheduler.append(request, array("I", range(8)))
+    child = os.fork()
+    if child == 0:
+        # Nothing of pytest may run here.
+        code = 1
+        try:
+            scheduler.match(request, 0, 2)
+        except _native.NativeError as error:
+            code = 0 if error.code == _native.UNAVAILABLE else 2
+        scheduler.close(True)
+        worker.close(True)
+        os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert scheduler.match(request, 0, 2) == (0, 0)
+    assert scheduler.state().attached and worker.state().attached
+
+
+def test_one_step_offers_no_more_than_a_message_holds(sides):
+    scheduler, _ = sides
+    request = scheduler.begin(b"", b"")
+    count = 70_000
+    scheduler.append(request, array("I", range(count * BLOCK_TOKENS)))
+    with pytest.raises(_native.NativeError, match="more than 65536 blocks"):
+        scheduler.store(request, 0, array("I", [1]) * count)
+    scheduler.store(request, 0, array("I", [1]) * 65_536)
+    with pytest.raises(_native.NativeError, match="more than 65536 blocks"):
+        scheduler.store(request, 65_536, array("I", [1]))
+    assert scheduler.step(array("I"))
+    assert scheduler.match(request, 0, count) is not None
+    assert scheduler.state().attached
+
+
+def test_a_stale_request_and_a_range_beyond_its_blocks_are_refused(sides):
+    scheduler, _ = sides
+    request = scheduler.begin(b"", b"")
+    with pytest.raises(_native.NativeError, match="not all full"):
+        scheduler.match(request, 0, 1)
+    scheduler.end(request)
+    with pytest.raises(_native.NativeError, match="not known"):
+        scheduler.append(request, array("I", [1]))
+
+
+def test_a_plan_that_was_cut_is_refused(sides):
+    scheduler, worker = sides
+    request = scheduler.begin(b"", b"")
+    scheduler.append(request, array("I", range(8)))
+    scheduler.store(request, 0, array("I", [1, 2]))
+    plan = scheduler.step(array("I", [1]))
+    for length in range(1, len(plan)):
+        with pytest.raises(_native.NativeError, match="cannot be read"):
+            worker.fence(plan[:length])
+
+
+def test_a_tier_of_fewer_than_four_blocks_is_refused_with_its_key(binaries, tmp_path):
+    node = Node(tmp_path / "small", host_capacity=2**20)
+    group = Group("full", 8, 16, 1024, 2, "bfloat16", ("a",))
+    described = engine(node, geometry=Geometry((group,), 1024, 4))
+    library = _native.Library(_native.library_path())
+    code, text = NativeScheduler(library, described).attach(5000)
+    assert code == -7
+    assert text.startswith("host.capacity is 1 MiB, which holds 1 blocks")
+    assert node.stop() == 0
