@@ -81,7 +81,8 @@ let outer: [Target] = [
     dependencies: ["BlockIdentity", "BlockPolicy", "BlockPool", "KVLayout"],
     path: "Benchmarks/Core"),
   .testTarget(name: "WireTests", dependencies: ["Wire", "BlockIdentity"]),
-  .testTarget(name: "NodeTests", dependencies: ["KVBMNode", "KVBMLibrary", "CKVBM", "Wire"]),
+  .testTarget(
+    name: "NodeTests", dependencies: ["KVBMNode", "KVBMLibrary", "CKVBM", "Wire", "BlockEngine"]),
 ]
 
 /// KVBM_PART=core leaves out what sanitizers are not run on.

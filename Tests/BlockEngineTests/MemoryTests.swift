@@ -104,7 +104,7 @@ struct MemoryTests {
       try rig.settle()
     }
     let removed = rig.effects.compactMap { effect in
-      if case .removed(.disk, let record) = effect { record.position } else { nil }
+      if case .removed(.disk, let record, .evicted) = effect { record.position } else { nil }
     }
     #expect(removed == [7, 2, 1, 0])
   }

@@ -12,8 +12,8 @@ private struct NaiveTiers {
     switch effect {
     case .stored(.host, let record): isRight = host.insert(record.key).inserted && isRight
     case .stored(.disk, let record): isRight = disk.insert(record.key).inserted && isRight
-    case .removed(.host, let record): isRight = host.remove(record.key) != nil && isRight
-    case .removed(.disk, let record): isRight = disk.remove(record.key) != nil && isRight
+    case .removed(.host, let record, _): isRight = host.remove(record.key) != nil && isRight
+    case .removed(.disk, let record, _): isRight = disk.remove(record.key) != nil && isRight
     default: break
     }
   }

@@ -137,7 +137,7 @@ struct StoreTests {
     rig.effects = []
     _ = try rig.store(request(2), [key(0, sequence: 1)])
     let removed = rig.effects.compactMap { effect in
-      if case .removed(.host, let record) = effect { record.position } else { nil }
+      if case .removed(.host, let record, .evicted) = effect { record.position } else { nil }
     }
     #expect(removed == [3])
     #expect(try rig.match(request(3), keys(0..<4)).readyCount == 3)

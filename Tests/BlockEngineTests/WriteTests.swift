@@ -107,7 +107,7 @@ struct WriteTests {
     _ = try rig.store(request(1), [key(0, sequence: 3)])
     try rig.report(#require(rig.take().first))
     let removed = rig.effects.compactMap { effect in
-      if case .removed(.disk, let record) = effect { record.key } else { nil }
+      if case .removed(.disk, let record, .evicted) = effect { record.key } else { nil }
     }
     #expect(removed == [key(0, sequence: 1)])
     #expect(rig.engine.counters.diskEvictions == 1)

@@ -140,6 +140,7 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "kvbm_scheduler_attach": (c_int32, [c_void_p, c_uint32]),
     "kvbm_scheduler_state": (c_int32, [c_void_p, POINTER(CState)]),
     "kvbm_request_begin": (c_int32, [c_void_p, POINTER(CRequestIdentity), POINTER(c_uint64)]),
+    "kvbm_request_name": (c_int32, [c_void_p, c_uint64, c_char_p]),
     "kvbm_request_append": (c_int32, [c_void_p, c_uint64, _ADDRESS, c_size_t]),
     "kvbm_request_block_count": (c_int64, [c_void_p, c_uint64]),
     "kvbm_request_match": (c_int32, [c_void_p, c_uint64, c_uint32, c_uint32, POINTER(CMatch)]),

@@ -122,13 +122,15 @@ class NativeScheduler(_Handle):
         super().__init__(library, pointer)
         self._plan = (ctypes.c_uint8 * PLAN_BYTES_DEFAULT)()
 
-    def begin(self, salt: bytes, epoch: bytes) -> int:
-        """Enters a request and names it."""
+    def begin(self, salt: bytes, epoch: bytes, name: str = "") -> int:
+        """Enters a request; `name` is the engine's own for it, which `kvbm explain` knows."""
         identity = _native.CRequestIdentity()
         identity.salt, identity.salt_length = salt, len(salt)
         identity.epoch, identity.epoch_length = epoch, len(epoch)
         request = ctypes.c_uint64()
         self._call("kvbm_request_begin", _native.reference(identity), _native.reference(request))
+        if name:
+            self._call("kvbm_request_name", request, name.encode())
         return request.value
 
     def append(self, request: int, tokens: "array[int]") -> None:

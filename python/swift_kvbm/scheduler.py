@@ -218,7 +218,7 @@ class SchedulerHalf:
         if reason:
             warn_uncached(reason)
             return None
-        handle = self._native.begin(_salt(request), self._epoch)
+        handle = self._native.begin(_salt(request), self._epoch, request.request_id)
         sequence = Sequence(request, handle, self._epoch)
         self._sequences[request.request_id] = sequence
         return sequence
@@ -226,7 +226,8 @@ class SchedulerHalf:
     def _begin_again(self, sequence: Sequence) -> None:
         """The same request under the epoch of now; nothing of it is known or stored there."""
         self._native.end(sequence.handle)
-        sequence.handle = self._native.begin(_salt(sequence.request), self._epoch)
+        request = sequence.request
+        sequence.handle = self._native.begin(_salt(request), self._epoch, request.request_id)
         sequence.epoch = self._epoch
         sequence.appended = sequence.stored = 0
 

@@ -1,6 +1,8 @@
 """The native library against a real node, at the edges that vLLM itself rarely reaches."""
 
+import json
 import os
+import subprocess
 from array import array
 
 import pytest
@@ -9,6 +11,7 @@ from harness.nodes import Node
 from swift_kvbm import _native
 from swift_kvbm.geometry import Geometry, Group
 from swift_kvbm.handles import Engine, NativeScheduler, NativeWorker
+from swift_kvbm.node import node_binary
 
 BLOCK_TOKENS = 4
 
@@ -112,3 +115,45 @@ def test_a_tier_of_fewer_than_four_blocks_is_refused_with_its_key(binaries, tmp_
     assert code == -7
     assert text.startswith("host.capacity is 1 MiB, which holds 1 blocks")
     assert node.stop() == 0
+
+
+def test_a_request_is_explained_by_its_name(node, sides):
+    scheduler, _ = sides
+    request = scheduler.begin(b"", b"", "cmpl-7")
+    scheduler.append(request, array("I", range(12)))
+    assert scheduler.match(request, 0, 3) == (0, 0)
+    told = explain(node, "cmpl-7")["requests"]
+    assert len(told) == 1
+    assert (told[0]["name"], told[0]["asked"], told[0]["ready"]) == ("cmpl-7", 3, 0)
+    assert told[0]["first_missing"] == 0
+    assert told[0]["reason"].startswith("it was never stored here")
+    assert explain(node)["requests"][0]["name"] == "cmpl-7"
+    assert explain(node, "cmpl-8", code=69) is None
+
+
+def test_namespaces_are_shown_with_what_differs(node, sides):
+    library = _native.Library(_native.library_path())
+    other = NativeScheduler(library, engine(node, namespace=b'{"heads":[1,2],"model":"other"}'))
+    assert other.attach(5000)[0] == 0
+    namespaces = explain(node, "--namespaces")["namespaces"]
+    assert {entry["description"] for entry in namespaces} == {
+        '{"model":"edges"}',
+        '{"heads":[1,2],"model":"other"}',
+    }
+    by_model = sorted(namespaces, key=lambda entry: "edges" not in entry["description"])
+    digests = [entry["digest"][:16] for entry in by_model]
+    command = [node_binary(), "explain", "--namespaces", *digests, "--socket", node.socket]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+    assert shown.splitlines() == [
+        "heads.0: (absent), 1",
+        "heads.1: (absent), 2",
+        'model: "edges", "other"',
+    ]
+    other.close(True)
+
+
+def explain(node: Node, *arguments: str, code: int = 0) -> dict | None:
+    command = [node_binary(), "explain", *arguments, "--socket", node.socket, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.returncode == code, done.stderr
+    return json.loads(done.stdout) if code == 0 else None

@@ -26,7 +26,7 @@ class Recorder:
             raise RuntimeError(f"{name} is broken")
         self.calls.append((name, *arguments))
 
-    def begin(self, salt: bytes, epoch: bytes) -> int:
+    def begin(self, salt: bytes, epoch: bytes, name: str = "") -> int:
         self._note("begin", salt, epoch)
         self.last += 1
         return self.last

@@ -69,7 +69,8 @@ struct EngineConfig: Sendable {
       producerAttention: producerAttention, namespaceDescription: namespaceDescription)
   }
 
-  private static func text(_ pointer: UnsafePointer<CChar>?) -> String {
+  /// A C text, of 4,096 bytes at most; empty for null.
+  static func text(_ pointer: UnsafePointer<CChar>?) -> String {
     guard let pointer else { return "" }
     let bytes = UnsafeRawPointer(pointer).assumingMemoryBound(to: UInt8.self)
     return String(

@@ -78,6 +78,18 @@ public func kvbm_request_begin(
 
 // swift-format-ignore: AlwaysUseLowerCamelCase
 @c @implementation
+public func kvbm_request_name(
+  _ scheduler: OpaquePointer!, _ request: UInt64, _ name: UnsafePointer<CChar>!
+) -> Int32 {
+  onScheduler(scheduler) { (side) throws(CallFailure) in
+    guard let name else { throw .argument("name is null") }
+    try side.name(request, EngineConfig.text(name))
+    return Int32(KVBM_OK)
+  }
+}
+
+// swift-format-ignore: AlwaysUseLowerCamelCase
+@c @implementation
 public func kvbm_request_append(
   _ scheduler: OpaquePointer!, _ request: UInt64, _ tokens: UnsafePointer<UInt32>!, _ count: Int
 ) -> Int32 {

@@ -21,6 +21,18 @@ extension SchedulerSide {
     }
   }
 
+  /// Gives a request the engine's own name for it, cut to what a message takes.
+  ///
+  /// - Throws: `KVBM_STALE` for a request that is not open.
+  func name(_ id: UInt64, _ name: String) throws(CallFailure) {
+    try state.withLock { (state) throws(CallFailure) in
+      guard state.requests[id] != nil else { throw .stale }
+      let bytes = name.utf8.prefix(WireFormat.nameBytesMax - 3)
+      // A character that was cut in two is replaced by three bytes at most.
+      state.requests[id]?.name = String(decoding: bytes, as: UTF8.self)
+    }
+  }
+
   /// Adds confirmed tokens and computes the keys of the blocks that they fill.
   ///
   /// - Throws: `KVBM_STALE`; `KVBM_LIMIT` beyond `tokenCountMax`, with nothing added.
@@ -59,8 +71,12 @@ extension SchedulerSide {
       guard let request = state.requests[id] else { throw .stale }
       state.requests[id]?.match = nil
       let count = min(Int(blockCount), WireFormat.keyCountMax)
-      let run = try Self.run(id, request.keys, firstBlock, UInt32(count))
+      var run = try Self.run(id, request.keys, firstBlock, UInt32(count))
       guard count > 0, let attachment = link.current() else { return kvbm_match() }
+      if request.introducedIn != attachment.session {
+        run.name = request.name
+        state.requests[id]?.introducedIn = attachment.session
+      }
       guard let reply = askMatch(run, attachment) else { return kvbm_match() }
       let ready = min(reply.readyCount, UInt32(count))
       state.requests[id]?.match = Promise(

@@ -12,6 +12,9 @@ final class SchedulerSide: Sendable {
   struct Request {
     /// The keys of its full blocks so far.
     var keys: KeyChain
+    /// The engine's own name for it, and the session that has been told.
+    var name = ""
+    var introducedIn: UInt64?
     /// Until it is taken up, or asked for again.
     var match: Promise?
   }

@@ -20,6 +20,8 @@ public struct KeyRun: Equatable, Sendable {
   public var firstPosition: UInt32
   /// The key before the first one.
   public var parentKey: BlockKey
+  /// The engine's own name of the request, with its first match; empty otherwise.
+  public var name = ""
   /// The blocks' keys in order, `WireFormat.keyCountMax` at most.
   public var keys: [BlockKey]
 
@@ -36,6 +38,7 @@ public struct KeyRun: Equatable, Sendable {
     writer.put(request)
     writer.put(firstPosition)
     writer.put(parentKey)
+    writer.putText(name)
     writer.putKeys(keys)
   }
 
@@ -46,6 +49,8 @@ public struct KeyRun: Equatable, Sendable {
     request = try reader.take()
     firstPosition = try reader.take()
     parentKey = try reader.takeKey()
+    name = try reader.takeText()
+    guard name.utf8.count <= WireFormat.nameBytesMax else { throw .malformed }
     keys = try reader.takeKeys()
     // No digest begins with eight zero bytes; pools mark empty slots with such a key.
     guard keys.count <= WireFormat.keyCountMax, keys.allSatisfy({ $0.high != 0 }) else {
@@ -54,7 +59,7 @@ public struct KeyRun: Equatable, Sendable {
   }
 
   /// A run takes at least this.
-  static let bytesMin = 32
+  static let bytesMin = 36
 }
 
 /// The scheduler's answer to "what is there?".

@@ -13,6 +13,8 @@ public enum WireFormat {
   public static let messageBytesMax = 2 << 20
   /// Keys in one match or store; longer prefixes are asked for as far as this goes.
   public static let keyCountMax = 65_536
+  /// An engine's name of a request is cut to this.
+  public static let nameBytesMax = 256
   /// The packet that says "this engine stops on purpose".
   public static let goodbye: [UInt8] = Array("bye".utf8)
 }

@@ -62,9 +62,9 @@ extension BlockEngine {
     switch operation.kind {
     case .read:
       guard !bugs.contains(.keepCorrupt) else { return }
-      try removeIfFound(.disk, operation.classID, operation.source)
+      try removeIfFound(.disk, operation.classID, operation.source, .corrupt)
     case .write:
-      try removeIfFound(.host, operation.classID, operation.source)
+      try removeIfFound(.host, operation.classID, operation.source, .corrupt)
     case .load:
       try condemnSources(of: operation)
     case .store:
@@ -80,7 +80,7 @@ extension BlockEngine {
     pools[.disk, read.classID].notes[read.source.slot].failureCount = UInt8(failureCount)
     guard failureCount >= limits.readFailureLimit else { return }
     counters.unreadableCopies += 1
-    try removeIfFound(.disk, read.classID, read.source)
+    try removeIfFound(.disk, read.classID, read.source, .unreadable)
   }
 
   // MARK: Ends

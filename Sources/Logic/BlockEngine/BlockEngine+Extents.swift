@@ -97,7 +97,7 @@ extension BlockEngine {
         let note = pools[tier, classID].notes[block.slot]
         guard isLater(resident.writeSequence, note.writeSequence) else { continue }
         try pools[tier, classID].pool.remove(block)
-        effects.append(.removed(tier, pools[tier, classID].records[block.slot]))
+        effects.append(.removed(tier, pools[tier, classID].records[block.slot], .replaced))
       }
       byKey[name] = index
       bySlot[resident.slot] = index
@@ -156,7 +156,7 @@ extension BlockEngine {
     var victims = takeEvictedBuffer()
     defer { evictedBuffer = victims }
     guard pools[tier, classID].pool.retireExtent(slots, evicted: &victims) else { return false }
-    tell(evicted: victims, tier, classID)
+    tell(removed: victims, tier, classID, .retired)
     return true
   }
 }

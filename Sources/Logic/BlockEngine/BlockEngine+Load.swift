@@ -97,18 +97,18 @@ extension BlockEngine {
     let held = requests[load.request].held
     let count = held.count / groups.count
     for (index, block) in held.enumerated() {
-      try removeIfFound(.host, groups[index / count].classID, block)
+      try removeIfFound(.host, groups[index / count].classID, block, .corrupt)
     }
   }
 
   /// Takes a block out of the index, where it is still there.
   @discardableResult
   mutating func removeIfFound(
-    _ tier: Tier, _ classID: ClassID, _ block: BlockID
+    _ tier: Tier, _ classID: ClassID, _ block: BlockID, _ reason: RemovalReason
   ) throws(PoolError) -> Bool {
     guard pools[tier, classID].pool.key(of: block) != nil else { return false }
     try pools[tier, classID].pool.remove(block)
-    effects.append(.removed(tier, pools[tier, classID].records[block.slot]))
+    effects.append(.removed(tier, pools[tier, classID].records[block.slot], reason))
     return true
   }
 
@@ -119,7 +119,9 @@ extension BlockEngine {
   @discardableResult
   public mutating func remove(_ ref: BlockRef) -> Bool {
     guard fault == nil, pools.contains(ref.classID) else { return false }
-    do throws(PoolError) { return try removeIfFound(ref.tier, ref.classID, ref.block) } catch {
+    do throws(PoolError) {
+      return try removeIfFound(ref.tier, ref.classID, ref.block, .requested)
+    } catch {
       poison(error)
       return false
     }

@@ -6,7 +6,7 @@ extension BlockEngine {
     defer { evictedBuffer = victims }
     do throws(PoolError) {
       let block = try pools[tier, classID].pool.allocate(partCount: partCount, evicted: &victims)
-      tell(evicted: victims, tier, classID)
+      tell(removed: victims, tier, classID, .evicted)
       return block
     } catch {
       if tier == .host { counters.hostExhausted += 1 } else { counters.diskExhausted += 1 }
@@ -22,12 +22,14 @@ extension BlockEngine {
   }
 
   /// These blocks have left; their records are still those of then.
-  mutating func tell(evicted: [Evicted], _ tier: Tier, _ classID: ClassID) {
-    for victim in evicted {
-      effects.append(.removed(tier, pools[tier, classID].records[victim.block.slot]))
+  mutating func tell(
+    removed victims: [Evicted], _ tier: Tier, _ classID: ClassID, _ reason: RemovalReason
+  ) {
+    for victim in victims {
+      effects.append(.removed(tier, pools[tier, classID].records[victim.block.slot], reason))
     }
-    if tier == .host { counters.hostEvictions += evicted.count }
-    if tier == .disk { counters.diskEvictions += evicted.count }
+    if tier == .host { counters.hostEvictions += victims.count }
+    if tier == .disk { counters.diskEvictions += victims.count }
   }
 
   /// Whether another operation of that kind may begin.

@@ -18,5 +18,21 @@ public enum Effect: Hashable, Sendable {
   /// The block is found in the tier from now on.
   case stored(Tier, BlockRecord)
   /// It is not any more.
-  case removed(Tier, BlockRecord)
+  case removed(Tier, BlockRecord, RemovalReason)
+}
+
+/// Why a block is not found in a tier any more.
+public enum RemovalReason: UInt8, Hashable, Sendable, CaseIterable {
+  /// Its tier's policy chose it, to make room.
+  case evicted
+  /// Its bytes were not what their checksums said.
+  case corrupt
+  /// The device could not read it, again and again.
+  case unreadable
+  /// A scan found a later copy.
+  case replaced
+  /// The memory of its extent was taken away.
+  case retired
+  /// Somebody asked for it.
+  case requested
 }

@@ -15,6 +15,9 @@ struct NamespaceEntry {
   /// Who makes its blocks now.
   var producer = SlotProducer()
 
+  /// The canonical description that an engine attached with; empty until then.
+  var description: [UInt8] = []
+
   /// A namespace of which no group has been seen.
   init(_ namespace: Namespace, id: NamespaceID) {
     self.namespace = namespace

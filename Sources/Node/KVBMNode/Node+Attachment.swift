@@ -21,8 +21,8 @@ extension Node {
     let packet = Array(bytes.prefix(count))
     if packet == WireFormat.goodbye {
       connection.saidGoodbye = true
-    } else if packet == NodeStatus.question {
-      _ = connection.send(Array(core.statistics().json.utf8))
+    } else if let question = NodeQuestion(packet: packet) {
+      _ = connection.send(core.answer(question))
     } else if connection.channel == nil {
       greet(connection, packet)
     } else {
@@ -189,7 +189,8 @@ extension Node {
         places.append(GroupPlace(classID: classID, partCount: Int(hello.workerCount)))
       }
       return try state.openNamespace(
-        namespace, shapes: shapes, places: places, producer: producer)
+        namespace, description: hello.namespaceDescription, shapes: shapes, places: places,
+        producer: producer)
     }
   }
 

@@ -38,7 +38,8 @@ extension NodeState {
 
   /// The namespace of an engine that attaches, with a class for each group.
   mutating func openNamespace(
-    _ namespace: Namespace, shapes: [BlockShape], places: [GroupPlace], producer: SlotProducer
+    _ namespace: Namespace, description: [UInt8], shapes: [BlockShape], places: [GroupPlace],
+    producer: SlotProducer
   ) throws(NodeError) -> NamespaceEntry {
     let entry = namespaces[namespace]
     for (group, shape) in shapes.enumerated() {
@@ -58,6 +59,7 @@ extension NodeState {
     }
     for (group, shape) in shapes.enumerated() { opened.shapes[group] = shape }
     opened.producer = producer
+    opened.description = description
     namespaces[namespace] = opened
     return opened
   }

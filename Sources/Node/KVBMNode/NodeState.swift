@@ -23,6 +23,9 @@ struct NodeState: ~Copyable {
   private var drained: [Effect] = []
   /// Outcomes of jobs that no driver took, to be told to the engine.
   private var refused: [OperationID] = []
+  /// Which blocks have left, and which requests asked for what.
+  var removals = RemovalJournal()
+  var requests = RequestJournal()
   /// What the drivers said, by kind, for the log and the counters.
   var diskFaults = DiskFaults()
 
@@ -38,21 +41,24 @@ struct NodeState: ~Copyable {
   mutating func settle(now: Time, _ visit: (Effect) -> Void = { _ in }) {
     repeat {
       engine.drain(into: &drained)
-      for effect in drained { carryOut(effect, visit) }
+      for effect in drained { carryOut(effect, now, visit) }
       let failures = refused
       refused.removeAll(keepingCapacity: true)
       for operation in failures { engine.completed(operation, part: 0, .failure, now: now) }
     } while !engine.effects.isEmpty
   }
 
-  private mutating func carryOut(_ effect: Effect, _ visit: (Effect) -> Void) {
+  private mutating func carryOut(
+    _ effect: Effect, _ now: Time, _ visit: (Effect) -> Void
+  ) {
     switch effect {
     case .read(let operation, let record, let source, let target):
       if !read(operation, record, source, target) { refused.append(operation) }
     case .write(let operation, let record, let source, let target):
       if !write(operation, record, source, target) { refused.append(operation) }
     case .offload, .onboard: visit(effect)
-    case .loadEnded, .stored, .removed: break
+    case .removed(let tier, let record, let reason): removals.note(tier, record, reason, now)
+    case .loadEnded, .stored: break
     }
   }
 

@@ -54,6 +54,9 @@ struct RequestHandler {
         id, in: session.namespace.id, keys: run.keys.span,
         firstPosition: Int(run.firstPosition), parentKey: run.parentKey, now: now)
       state.settle(now: now)
+      state.journal(
+        match, id, session.namespace, name: run.name, firstPosition: Int(run.firstPosition),
+        keys: run.keys, now)
       return MatchReply(
         readyCount: UInt32(clamping: match.readyCount),
         pendingCount: UInt32(clamping: match.pendingCount))
@@ -97,6 +100,9 @@ struct RequestHandler {
       firstPosition = first
       slots[group * Int(load.count) + position - first] = source.block.slot.rawValue
     }
+    state.requests.update(id, session.namespace.namespace, now) {
+      $0.loadedCount += Int(load.count)
+    }
     return StepReply.Load(operation: operation.rawValue, slots: slots)
   }
 
@@ -104,10 +110,13 @@ struct RequestHandler {
     _ run: KeyRun, _ index: Int, _ session: Session, _ state: inout NodeState, _ now: Time,
     _ reply: inout StepReply
   ) {
-    _ = state.engine.prepareStore(
-      RequestID(engine: session.engine, number: run.request), in: session.namespace.id,
-      keys: run.keys.span, firstPosition: Int(run.firstPosition), parentKey: run.parentKey,
-      now: now)
+    let id = RequestID(engine: session.engine, number: run.request)
+    let answer = state.engine.prepareStore(
+      id, in: session.namespace.id, keys: run.keys.span, firstPosition: Int(run.firstPosition),
+      parentKey: run.parentKey, now: now)
+    state.requests.update(id, session.namespace.namespace, now) {
+      $0.storedCount += answer.offloadCount
+    }
     state.settle(now: now) { effect in
       guard case .offload(let operation, _, let position, let group, let target) = effect else {
         return

@@ -7,7 +7,8 @@ struct RootCommand: ParsableCommand {
     commandName: "kvbm",
     abstract: "A KV-cache block manager for LLM inference.",
     subcommands: [
-      ServeCommand.self, StatusCommand.self, InspectCommand.self, VerifyCommand.self,
+      ServeCommand.self, StatusCommand.self, ExplainCommand.self, InspectCommand.self,
+      VerifyCommand.self,
       VersionCommand.self,
     ])
 }

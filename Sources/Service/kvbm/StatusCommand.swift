@@ -19,7 +19,7 @@ struct StatusCommand: ParsableCommand {
     let path = socket ?? Environment.text("KVBM_SOCKET") ?? Environment.defaultSocketPath
     let report: String
     do throws(NodeError) {
-      report = try NodeStatus.ask(socketPath: path)
+      report = try NodeQuestion.status.ask(socketPath: path)
     } catch {
       NodeLog.error(error.description)
       throw ExitCode(error.exitCode)

@@ -28,7 +28,7 @@ extension Simulation {
       case .stored(let tier, let record):
         fold(6, record.key.low)
         hear(tier, record, isThere: true)
-      case .removed(let tier, let record):
+      case .removed(let tier, let record, _):
         fold(7, record.key.low)
         hear(tier, record, isThere: false)
       }

@@ -68,7 +68,7 @@ class FakeScheduler(_Attached):
         self.loads: list[Any] = []
         self.stores: list[Any] = []
 
-    def begin(self, salt: bytes, epoch: bytes) -> int:
+    def begin(self, salt: bytes, epoch: bytes, name: str = "") -> int:
         """A new request."""
         self.last += 1
         salt = b"" if self.node.fault == "salt" else salt

@@ -150,6 +150,8 @@ typedef struct kvbm_request_identity {
 /// Enters a request; `*request` names it until `kvbm_request_end`. Needs no node.
 int32_t kvbm_request_begin(kvbm_scheduler *scheduler, const kvbm_request_identity *identity,
                            uint64_t *request);
+/// Gives a request the engine's own name for it, UTF-8, for `kvbm explain`; cut to some 250 bytes.
+int32_t kvbm_request_name(kvbm_scheduler *scheduler, uint64_t request, const char *name);
 /// Adds confirmed tokens. Keys of blocks that became full are computed here, once.
 int32_t kvbm_request_append(kvbm_scheduler *scheduler, uint64_t request, const uint32_t *tokens,
                             size_t count);

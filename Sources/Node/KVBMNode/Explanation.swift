@@ -1,0 +1,91 @@
+import BlockEngine
+import FoundationEssentials
+import Synchronization
+
+/// Why requests got what they got, for people and programs.
+public struct Explanation: Codable, Sendable {
+  /// One request, as the journal has it. Counts are blocks.
+  public struct Request: Codable, Sendable {
+    /// The engine's name for it, or its number.
+    public var name: String
+    public var namespace: String
+    public var secondsAgo: Double
+    /// How often it asked, and what it asked for the last time.
+    public var matches: Int
+    public var firstPosition: Int
+    public var asked: Int
+    public var ready: Int
+    public var pending: Int
+    public var loaded: Int
+    public var stored: Int
+    /// Where its prefix ended, and why; absent when it got all.
+    public var firstMissing: Int?
+    public var missingKey: String?
+    public var reason: String?
+  }
+
+  /// Those that were asked for, latest first.
+  public var requests: [Request]
+
+  /// The same as one JSON object.
+  public var json: String {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
+  }
+}
+
+extension Explanation {
+  /// Reads what `json` wrote.
+  ///
+  /// - Throws: What the decoder found wrong.
+  public init(json: String) throws {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    self = try decoder.decode(Explanation.self, from: Data(json.utf8))
+  }
+
+  /// A few lines a request, for people.
+  public var lines: [String] { requests.flatMap(\.lines) }
+}
+
+extension Explanation.Request {
+  /// Three or four lines.
+  var lines: [String] {
+    let age = Int(secondsAgo)
+    var lines = ["request \(name), \(age) s ago, namespace \(namespace.prefix(12))"]
+    lines.append("  asked for \(asked) blocks from block \(firstPosition) on (\(matches) times)")
+    lines.append("  \(ready) ready, \(pending) on their way; loaded \(loaded), taken in \(stored)")
+    if let firstMissing, let reason {
+      lines.append("  block \(firstMissing) is missing: \(reason)")
+    }
+    return lines
+  }
+}
+
+extension NodeCore {
+  /// The requests of a name or number, or with an empty name the latest ones.
+  func explanation(of name: String) -> Explanation {
+    let now = Clock.now
+    let entries = state.withLock { state in
+      name.isEmpty
+        ? state.requests.latest(Self.latestCount)
+        : Array(state.requests.find(name).prefix(Self.latestCount))
+    }
+    return Explanation(
+      requests: entries.map { entry in
+        Explanation.Request(
+          name: entry.name.isEmpty ? String(entry.id.number) : entry.name,
+          namespace: entry.namespace.digest.description,
+          secondsAgo: Double((now.nanoseconds &- entry.askedAt.nanoseconds) / 1_000_000) / 1_000,
+          matches: entry.matchCount, firstPosition: entry.firstPosition, asked: entry.askedCount,
+          ready: entry.readyCount, pending: entry.pendingCount, loaded: entry.loadedCount,
+          stored: entry.storedCount, firstMissing: entry.firstMissing?.position,
+          missingKey: entry.firstMissing?.key.description, reason: entry.firstMissing?.reason)
+      })
+  }
+
+  /// So many requests fit into a packet.
+  private static let latestCount = 64
+}

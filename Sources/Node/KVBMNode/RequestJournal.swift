@@ -1,0 +1,68 @@
+import BlockEngine
+import BlockIdentity
+
+/// What the node remembers of the latest requests: what they asked for, and what they got.
+///
+/// Bounded: the oldest requests make room. Guarded by the node's lock.
+struct RequestJournal {
+  struct Entry {
+    /// The engine's own name for it; empty where the engine gave none.
+    var name = ""
+    let id: RequestID
+    let namespace: Namespace
+    /// Of the last match; positions count blocks of the request.
+    var askedAt: Time
+    var firstPosition = 0
+    var askedCount = 0
+    var readyCount = 0
+    var pendingCount = 0
+    /// The first block that was neither ready nor on its way, and what was known of it.
+    var firstMissing: Missing?
+    /// Of all its matches and steps.
+    var matchCount = 0
+    var loadedCount = 0
+    var storedCount = 0
+  }
+
+  /// A block that was not there.
+  struct Missing {
+    let position: Int
+    let key: BlockKey
+    let reason: String
+  }
+
+  static let capacity = 4_096
+
+  private var entries: [Entry] = []
+  private var first = 0
+  private var places: [RequestID: Int] = [:]
+
+  /// Changes a request's entry, made when it is new.
+  mutating func update(
+    _ id: RequestID, _ namespace: Namespace, _ now: Time, _ body: (inout Entry) -> Void
+  ) {
+    if let place = places[id] { return body(&entries[place]) }
+    var entry = Entry(id: id, namespace: namespace, askedAt: now)
+    body(&entry)
+    if entries.count < Self.capacity {
+      places[id] = entries.count
+      entries.append(entry)
+    } else {
+      places[entries[first].id] = nil
+      places[id] = first
+      entries[first] = entry
+      first = (first + 1) % Self.capacity
+    }
+  }
+
+  /// The requests of that name or number, latest first.
+  func find(_ name: String) -> [Entry] {
+    entries.filter { $0.name == name || String($0.id.number) == name }
+      .sorted { $0.askedAt > $1.askedAt }
+  }
+
+  /// The latest requests, latest first.
+  func latest(_ count: Int) -> [Entry] {
+    Array(entries.sorted { $0.askedAt > $1.askedAt }.prefix(count))
+  }
+}
