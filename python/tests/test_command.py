@@ -93,8 +93,23 @@ def test_messages_can_be_json(binaries, tmp_path):
 
 def test_files_and_sockets_are_private(binaries, tmp_path):
     node = Node(tmp_path / "node", disk=tmp_path / "disk")
+    # It listens before its store is open, and answers after.
+    node.counters()
     for path in (node.socket, tmp_path / "disk" / "kvbm.lock", tmp_path / "disk"):
         assert stat.S_IMODE(os.stat(path).st_mode) & 0o077 == 0, path
+    assert node.stop() == 0
+
+
+def test_status_speaks_prometheus(binaries, tmp_path):
+    from prometheus_client.parser import text_string_to_metric_families
+
+    node = Node(tmp_path / "node", disk=tmp_path / "disk")
+    shown = kvbm("status", "--socket", node.socket, "--prometheus").stdout
+    families = {family.name: family for family in text_string_to_metric_families(shown)}
+    assert families["kvbm_node_matches"].type == "counter"
+    capacity = {s.labels["tier"]: s.value for s in families["kvbm_node_capacity_bytes"].samples}
+    assert capacity == {"host": 8 * 2**20, "disk": 64 * 2**20}
+    assert families["kvbm_node_degraded"].samples == []
     assert node.stop() == 0
 
 

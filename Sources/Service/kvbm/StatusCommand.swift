@@ -15,6 +15,9 @@ struct StatusCommand: ParsableCommand {
   /// Prints the node's figures.
   ///
   /// - Throws: Exit 69 when no node answers.
+  @Flag(help: "Print Prometheus's text form, for a textfile collector.")
+  var prometheus = false
+
   func run() throws {
     let path = socket ?? Environment.text("KVBM_SOCKET") ?? Environment.defaultSocketPath
     let report: String
@@ -26,6 +29,7 @@ struct StatusCommand: ParsableCommand {
     }
     if json { return printLine(report) }
     let status = try NodeStatistics(json: report)
+    if prometheus { return printLine(status.prometheus) }
     for line in status.lines { printLine(line) }
   }
 }
