@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 MODEL ?= llama
 
-.PHONY: help setup build build-test test test-full lint format demo bench clean
+.PHONY: help setup build build-test wheel test test-full lint format demo bench clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -19,6 +19,9 @@ build: ## the command and the library, optimised and self-contained, into python
 build-test: ## a second library with switchable faults, build/test/libkvbm.so
 	@scripts/setup.sh system
 	@scripts/build.sh faults
+
+wheel: build ## dist/swift_kvbm-*.whl, to be installed beside vLLM with pip
+	@scripts/wheel.sh
 
 test: setup build build-test ## all tests: Swift, sanitizers, Python, lint; about 20 minutes
 	@scripts/test.sh

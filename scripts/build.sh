@@ -15,16 +15,22 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 jobs=${KVBM_JOBS:-$(nproc)}
 common=(
   -c release --jobs "$jobs" -Xswiftc -static-stdlib -Xswiftc -use-ld=lld
+  -Xswiftc -Xfrontend -Xswiftc -disable-incremental-llvm-codegen
   -Xlinker --gc-sections -Xlinker -s
 )
 library=(--product kvbm -Xlinker "--version-script=$root/scripts/kvbm.map")
+
+# The same tree gives the same bytes: the compiler orders some things by address, and marks every
+# object with a hash of more than its code, which the flag above turns off.
+steady=()
+! setarch -R true 2>/dev/null || steady=(setarch -R)
 
 # swift build, quiet unless it fails.
 build() {
   local log=$root/build/logs/$1.log
   mkdir -p "$root/build/logs"
   shift
-  if ! swift build "$@" >"$log" 2>&1; then
+  if ! "${steady[@]}" swift build "$@" >"$log" 2>&1; then
     grep -E 'error:|warning:' "$log" | sort -u | head -40 >&2 || true
     die "swift build failed; all of it is in ${log#"$root"/}"
   fi

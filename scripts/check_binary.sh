@@ -3,11 +3,18 @@
 #
 #   check_binary.sh library FILE   no Swift library needed, only kvbm_* shown, glibc <= 2.34
 #   check_binary.sh command FILE   no Swift library needed; the glibc it needs is reported
+#   ... FILE wheel                 and all that the platform tag manylinux_2_34_x86_64 promises:
+#                                  libraries that every such Linux has, in versions that it has
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 glibc_limit=2.34
-kind=${1:?usage: check_binary.sh library|command FILE}
-file=${2:?usage: check_binary.sh library|command FILE}
+# The newest symbol versions of manylinux_2_34 beside glibc's, and the libraries used of it.
+runtime_limits=(GLIBCXX:3.4.29 CXXABI:1.3.13 GCC:7.0.0)
+allowed='^(libc|libm|libstdc\+\+|libgcc_s|ld-linux-x86-64)\.so\.[0-9]+$'
+usage="usage: check_binary.sh library|command FILE [wheel]"
+kind=${1:?$usage}
+file=${2:?$usage}
+strict=${3:-}
 [[ -f $file ]] || die "$file is not there"
 
 needed=$(objdump -p "$file" | awk '$1 == "NEEDED" { print $2 }')
@@ -23,8 +30,23 @@ too_new=$(printf '%s\n%s\n' "$glibc" "$glibc_limit" | sort -V | tail -1)
 if [[ $too_new != "$glibc_limit" ]]; then
   symbols=$(objdump -T "$file" | grep "GLIBC_$glibc" | awk '{ print $NF }' | xargs)
   message="$file needs glibc $glibc for: $symbols (limit $glibc_limit)"
-  [[ $kind == command ]] || die "$message"
+  [[ $kind == command && $strict != wheel ]] || die "$message"
   echo "note: $message"
+fi
+
+if [[ $strict == wheel ]]; then
+  if foreign=$(grep -vE "$allowed" <<<"$needed"); then
+    die "$file needs $(xargs <<<"$foreign"), which no wheel may rely on"
+  fi
+  for entry in "${runtime_limits[@]}"; do
+    family=${entry%%:*} limit=${entry#*:}
+    newest=$(objdump -T "$file" | grep -oE "\b${family}_[0-9.]+" | cut -d_ -f2 | sort -V | tail -1)
+    if [[ $(printf '%s\n%s\n' "$newest" "$limit" | sort -V | tail -1) != "$limit" ]]; then
+      die "$file needs ${family}_$newest (limit $limit)"
+    fi
+  done
+  machine=$(objdump -f "$file" | sed -n 's/^architecture: \([^,]*\).*/\1/p')
+  [[ $machine == i386:x86-64 ]] || die "$file is for $machine, not for x86-64"
 fi
 
 if [[ $kind == library ]]; then

@@ -1,8 +1,8 @@
 extension NodeStatistics {
   /// The same in Prometheus's text form, every name with the prefix `kvbm_node_`.
   ///
-  /// Counters end in `_total`; slots are labelled with tier, slot size and state; `kvbm_node_degraded`
-  /// is 1 for each reason that holds and absent otherwise.
+  /// Counters end in `_total`; slots are labelled with tier, slot size and state;
+  /// `kvbm_node_degraded` is 1 for each reason that holds and absent otherwise.
   public var prometheus: String {
     var text = PrometheusText()
     text.family("up_seconds", .gauge, "Seconds since the node began.")
