@@ -7,6 +7,8 @@
 #include <sys/eventfd.h>
 #include <sys/types.h>
 
+#include "clinux_machine.h"
+
 // MARK: Memory
 /// A sealable anonymous file of `bytes` bytes (sparse), sealed against shrinking and growing.
 int clinux_memfd(const char *name, size_t bytes);

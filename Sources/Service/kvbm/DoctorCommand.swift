@@ -1,0 +1,102 @@
+import ArgumentParser
+import Glibc
+import KVBMNode
+
+/// Checks this machine for all that matters to a node and its engines.
+struct DoctorCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "doctor",
+    abstract: "Check this machine, with a remedy for each finding; exit 1 when something fails.",
+    discussion: """
+      OK: as it should be. WARN: works, slower or with less. FAIL: does not work. Nothing is \
+      changed; a small file in the disk tier's directory is made and removed again. Run it as the \
+      user that runs the engine, in its container and with its limits.
+      """)
+
+  @Option(help: "Directory of a disk tier to check. [KVBM_DISK_PATH]")
+  var disk: String?
+
+  @Option(help: "Socket of a node that has to answer. [KVBM_SOCKET]")
+  var socket: String?
+
+  @Option(help: "The engine's Python; without it that of this package, else python3.")
+  var python: String?
+
+  /// Importing the connector imports vLLM and with it torch, on a slow disk the first time.
+  @Option(help: "Seconds to wait for it.")
+  var pythonTimeout = 120
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  private static let pythonTimeoutRange = 1...3_600
+
+  /// Checks what can be before anything is looked at.
+  ///
+  /// - Throws: A validation error with what would be right.
+  func validate() throws {
+    let range = Self.pythonTimeoutRange
+    guard range.contains(pythonTimeout) else {
+      throw ValidationError(
+        "--python-timeout is \(pythonTimeout); it must be \(range.lowerBound) to "
+          + "\(range.upperBound)")
+    }
+  }
+
+  /// Prints one line a finding as soon as it is known.
+  ///
+  /// - Throws: Exit 1 when something fails.
+  func run() throws {
+    var findings: [Finding] = []
+    func report(_ found: [Finding]) {
+      findings += found
+      if !json { for finding in found { printLine(finding.line) } }
+    }
+    report(MachineFacts.read().findings)
+    if let path = disk ?? Environment.text("KVBM_DISK_PATH") {
+      report(DiskFacts.probe(path).findings)
+    }
+    report([RuntimeDirectoryFacts.read().finding])
+    let named = socket ?? Environment.text("KVBM_SOCKET")
+    report([
+      NodeFinding.check(
+        socketPath: named ?? Environment.defaultSocketPath, isExpected: named != nil)
+    ])
+    report(engineFindings())
+    let failureCount = findings.count { $0.level == .failure }
+    if json {
+      try printJSON(DoctorReport(isHealthy: failureCount == 0, findings: findings))
+    } else {
+      let warningCount = findings.count { $0.level == .warning }
+      printLine("checks: \(findings.count), warnings: \(warningCount), failures: \(failureCount)")
+    }
+    if failureCount > 0 { throw ExitCode.failure }
+  }
+
+  private func engineFindings() -> [Finding] {
+    let interpreter = python ?? InstalledPackage.interpreter ?? "python3"
+    let remedy = "Name the engine's interpreter: kvbm doctor --python PATH"
+    func unknown(_ text: String) -> Finding {
+      python == nil
+        ? .warning("vLLM", text, remedy: remedy) : .failure("vLLM", text, remedy: remedy)
+    }
+    let arguments = [interpreter, "-c", EngineReport.script]
+    switch ChildProcess.run(arguments, timeoutSeconds: pythonTimeout) {
+    case .notStarted(let code):
+      return [unknown("\(interpreter) does not start: \(String(cString: strerror(code)))")]
+    case .timedOut:
+      return [unknown("\(interpreter) did not answer in \(pythonTimeout) s")]
+    case .ended(let status, let output):
+      guard let report = EngineReport(output: output) else {
+        return [unknown("\(interpreter) ended with \(status) and without an answer")]
+      }
+      return report.findings(
+        interpreter: interpreter, isExpected: python != nil, packagePath: InstalledPackage.parent)
+    }
+  }
+}
+
+private struct DoctorReport: Encodable {
+  let isHealthy: Bool
+  let findings: [Finding]
+}
