@@ -164,6 +164,7 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "kvbm_worker_start_loads": (c_int32, [c_void_p, c_char_p, c_size_t]),
     "kvbm_worker_start_stores": (c_int32, [c_void_p, c_char_p, c_size_t]),
     "kvbm_worker_drop_stores": (c_int32, [c_void_p, c_char_p, c_size_t]),
+    "kvbm_worker_skip_stores": (c_int32, [c_void_p, c_char_p, c_size_t]),
     "kvbm_worker_poll": (c_int32, [c_void_p, POINTER(CLoadResult), c_size_t]),
     "kvbm_worker_wait": (c_int32, [c_void_p, c_uint32]),
     "kvbm_worker_drain": (c_int32, [c_void_p, c_uint32]),

@@ -118,9 +118,13 @@ def attach_worker(plan: Plan, tensors: Mapping[str, Any]) -> tuple[Attachment | 
         plan.refusal = _not_covered(reason)
         _warned(plan)
         return None, plan.refusal
-    supervisor = Supervisor("worker", native, _keeper(plan))
+    supervisor = Supervisor(_worker_name(plan.facts), native, _keeper(plan))
     supervisor.start()
-    return Attachment(WorkerHalf(native), native, supervisor), ""
+    return Attachment(WorkerHalf(native, plan.geometry.share.writes), native, supervisor), ""
+
+
+def _worker_name(facts: EngineFacts) -> str:
+    return f"worker of rank {facts.rank}" if facts.worker_count > 1 else "worker"
 
 
 def open_scheduler(plan: Plan) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class LayerFacts:
-    """One attention layer's cache, as the engine's own spec describes it."""
+    """One attention layer's cache on one rank, as the engine's own spec describes it."""
 
     name: str
     # "full_attention", "sliding_window", "mamba", …
@@ -51,6 +51,12 @@ class EngineFacts:
     prefill_context_parallel: int = 1
     worker_count: int = 1
     rank: int = 0
+    # Hosts that the workers of one engine are spread over.
+    host_count: int = 1
+    # KV heads of the model over all ranks; 0: not known.
+    kv_head_count: int = 0
+    # Consecutive tensor-parallel ranks that hold the same heads.
+    kv_replicas: int = 1
     speculative: str = ""
     encoder_decoder: bool = False
     needs_zeroing: bool = False

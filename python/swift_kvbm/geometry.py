@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from swift_kvbm.facts import EngineFacts, LayerFacts
 
 GROUP_KINDS = {"full": 0, "sliding": 1, "state": 2}
+# What the node serves.
+RANK_COUNT_MAX = 32
 
 
 class NotCovered(Exception):
@@ -36,12 +38,23 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Share:
+    """The heads of every block that one rank holds, `[first_head, first_head + head_count)`."""
+
+    first_head: int
+    head_count: int
+    # False when a lower rank holds the same heads: that one writes them, and this one loads them.
+    writes: bool = True
+
+
+@dataclass(frozen=True)
 class Geometry:
-    """The groups of one engine and its device blocks."""
+    """The groups of one engine, its device blocks, and what of them is this rank's."""
 
     groups: tuple[Group, ...]
     block_tokens: int
     device_block_count: int
+    share: Share
 
     @property
     def block_bytes(self) -> int:
@@ -55,24 +68,43 @@ def describe(facts: EngineFacts) -> Geometry:
         raise NotCovered(reason)
     if len(facts.groups) != 1:
         raise NotCovered(f"a model with {len(facts.groups)} cache groups (hybrid attention)")
-    group = _group(facts.groups[0])
+    share = _share(facts)
+    group = _group(facts.groups[0], share.head_count * facts.tensor_parallel // facts.kv_replicas)
     if group.block_tokens != facts.block_tokens:
         raise NotCovered(
             f"a cache group with {group.block_tokens} tokens a block under a scheduler that "
             f"counts {facts.block_tokens}"
         )
-    return Geometry((group,), group.block_tokens, facts.block_count)
+    if facts.tensor_parallel > 1 and facts.kv_head_count != group.head_count:
+        raise NotCovered(
+            f"a model of {facts.kv_head_count} KV heads of which {facts.tensor_parallel} ranks "
+            f"hold {share.head_count} each"
+        )
+    return Geometry((group,), group.block_tokens, facts.block_count, share)
+
+
+def _share(facts: EngineFacts) -> Share:
+    """Ranks hold consecutive heads; `kv_replicas` consecutive ranks hold the same ones."""
+    layers, ranks, replicas = facts.groups[0], facts.tensor_parallel, facts.kv_replicas
+    if not layers:
+        raise NotCovered("a cache group without layers")
+    if replicas < 1 or ranks % replicas or not 0 <= facts.rank < ranks:
+        raise NotCovered(f"rank {facts.rank} of {ranks}, {replicas} of which hold the same heads")
+    count = layers[0].head_count
+    return Share(facts.rank // replicas * count, count, writes=facts.rank % replicas == 0)
 
 
 def _engine_reasons(facts: EngineFacts) -> list[str]:
     parallel = (
-        (facts.tensor_parallel, "tensor parallelism"),
         (facts.pipeline_parallel, "pipeline parallelism"),
         (facts.decode_context_parallel, "decode context parallelism"),
         (facts.prefill_context_parallel, "prefill context parallelism"),
-        (facts.worker_count, "several workers"),
+        (facts.worker_count // facts.tensor_parallel, "several workers a tensor-parallel rank"),
+        (facts.host_count, "tensor parallelism over several hosts, a number"),
     )
     reasons = [f"{name} of {size}" for size, name in parallel if size > 1]
+    if facts.tensor_parallel > RANK_COUNT_MAX:
+        reasons.append(f"tensor parallelism of {facts.tensor_parallel} (up to {RANK_COUNT_MAX} is)")
     if facts.role != "kv_both":
         reasons.append(f"kv_role {facts.role!r} (only 'kv_both' is)")
     if facts.device != "cpu":
@@ -88,9 +120,8 @@ def _engine_reasons(facts: EngineFacts) -> list[str]:
     return reasons
 
 
-def _group(layers: tuple[LayerFacts, ...]) -> Group:
-    if not layers:
-        raise NotCovered("a cache group without layers")
+def _group(layers: tuple[LayerFacts, ...], head_count: int) -> Group:
+    """The group over all ranks, of which every one has the same number of heads."""
     first = layers[0]
     for layer in layers:
         if layer.kind != "full_attention":
@@ -105,14 +136,14 @@ def _group(layers: tuple[LayerFacts, ...]) -> Group:
         )
     group = Group(
         kind="full",
-        head_count=first.head_count,
+        head_count=head_count,
         head_size=first.head_size,
         block_tokens=first.block_tokens,
         element_bytes=first.element_bytes,
         dtype=first.dtype,
         layers=tuple(sorted((layer.name for layer in layers), key=_natural_order)),
     )
-    page_bytes = group.block_bytes // len(layers) if group.block_bytes else 0
+    page_bytes = first.head_count * first.block_tokens * group.token_bytes
     if page_bytes == 0 or first.page_bytes != page_bytes:
         raise NotCovered(f"pages of {first.page_bytes} bytes where {page_bytes} were expected")
     return group

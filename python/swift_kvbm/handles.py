@@ -17,7 +17,7 @@ _SPACE_TRIES = 4
 
 @dataclass(frozen=True)
 class Engine:
-    """Who attaches and with what; equal on the scheduler side and all workers."""
+    """Who attaches and with what; but for the share equal on the scheduler side and all workers."""
 
     socket_path: str
     instance: str
@@ -200,9 +200,14 @@ class NativeWorker(_Handle):
     ) -> None:
         pointer = ctypes.c_void_p()
         config = engine.to_c()
-        heads = engine.geometry.groups[0].head_count
+        share = engine.geometry.share
         code = library.kvbm_worker_open(
-            _native.reference(config), rank, 0, heads, copy_threads, _native.reference(pointer)
+            _native.reference(config),
+            rank,
+            share.first_head,
+            share.head_count,
+            copy_threads,
+            _native.reference(pointer),
         )
         library.check("kvbm_worker_open", code)
         super().__init__(library, pointer)
@@ -235,6 +240,10 @@ class NativeWorker(_Handle):
     def start_stores(self, plan: bytes) -> None:
         """Starts the plan's stores."""
         self._call("kvbm_worker_start_stores", plan, len(plan))
+
+    def skip_stores(self, plan: bytes) -> None:
+        """Says that another rank writes this rank's part of the plan's stores."""
+        self._call("kvbm_worker_skip_stores", plan, len(plan))
 
     def drop_stores(self, plan: bytes) -> None:
         """Says that the plan's stores will not happen."""

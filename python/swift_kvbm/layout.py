@@ -23,7 +23,7 @@ class LayerMemory:
 def read_layout(
     facts: EngineFacts, geometry: Geometry, tensors: Mapping[str, Any]
 ) -> list[LayerMemory]:
-    """The memory of the one group's layers, in their stored order.
+    """This rank's memory of the one group's layers, in their stored order.
 
     `tensors` are views `[block, head, token, K|V]` over one allocation. Raises NotCovered for
     anything that contradicts the engine's own specs.
@@ -35,7 +35,7 @@ def read_layout(
         tensor = tensors.get(name)
         if tensor is None:
             raise NotCovered(f"layer {name} without registered memory")
-        _check_tensor(name, tensor, group, geometry.device_block_count)
+        _check_tensor(name, tensor, group, geometry)
         memory = _memory(tensor, group)
         if name not in planned:
             raise NotCovered(f"layer {name} without a place in the engine's plan")
@@ -46,7 +46,7 @@ def read_layout(
                 f"layer {name} at {memory.base - begin} with block stride {memory.block_stride} "
                 f"where the engine planned {offset} and {block_stride}"
             )
-        _check_bounds(name, memory, group, geometry.device_block_count, tensor)
+        _check_bounds(name, memory, group, geometry, tensor)
         layers.append(memory)
     return layers
 
@@ -60,8 +60,9 @@ def _planned_addresses(facts: EngineFacts) -> dict[str, tuple[int, int]]:
     }
 
 
-def _check_tensor(name: str, tensor: Any, group: Group, block_count: int) -> None:
-    expected = (block_count, group.head_count, group.block_tokens, 2 * group.head_size)
+def _check_tensor(name: str, tensor: Any, group: Group, geometry: Geometry) -> None:
+    heads, blocks = geometry.share.head_count, geometry.device_block_count
+    expected = (blocks, heads, group.block_tokens, 2 * group.head_size)
     if tensor.device.type != "cpu":
         raise NotCovered(f"device memory of type {tensor.device.type!r} (layer {name})")
     if tuple(tensor.shape) != expected:
@@ -87,13 +88,14 @@ def _memory(tensor: Any, group: Group) -> LayerMemory:
 
 
 def _check_bounds(
-    name: str, memory: LayerMemory, group: Group, block_count: int, tensor: Any
+    name: str, memory: LayerMemory, group: Group, geometry: Geometry, tensor: Any
 ) -> None:
     """All that will be touched lies in the allocation, and no two elements overlap."""
+    head_count, block_count = geometry.share.head_count, geometry.device_block_count
     storage = tensor.untyped_storage()
     last = (
         (block_count - 1) * memory.block_stride
-        + (group.head_count - 1) * memory.head_stride
+        + (head_count - 1) * memory.head_stride
         + (group.block_tokens - 1) * memory.token_stride
         + group.token_bytes
     )
@@ -102,7 +104,7 @@ def _check_bounds(
     sides = sorted(
         (
             (memory.token_stride, group.block_tokens),
-            (memory.head_stride, group.head_count),
+            (memory.head_stride, head_count),
             (memory.block_stride, block_count),
         )
     )

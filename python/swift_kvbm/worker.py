@@ -21,12 +21,16 @@ IDLE_WAIT_MS = 3
 class WorkerHalf:
     """One worker's side; `native` has the methods of `NativeWorker`, or is None: no copies.
 
+    Of several ranks each has its own: all get the same plans, each copies its heads, and vLLM takes
+    a load for ended when every rank has reported it. A rank that does not `write` only loads.
+
     A load is in `_loads` from the step that brings it until it is reported, in one and the same
     output: as received, and if it failed with its failed blocks.
     """
 
-    def __init__(self, native: Any | None) -> None:
+    def __init__(self, native: Any | None, writes: bool = True) -> None:
         self._native = native
+        self._writes = writes
         self._loads: dict[int, Load] = {}
         self._unreported: list[tuple[Load, int]] = []
         self._failed_blocks: set[int] = set()
@@ -73,10 +77,12 @@ class WorkerHalf:
         if self._native is None or not meta.plan:
             return
         # vLLM calls this in a `finally`: with an exception on its way the blocks are not written.
-        if sys.exc_info()[0] is None:
+        if sys.exc_info()[0] is not None:
+            self._native.drop_stores(meta.plan)
+        elif self._writes:
             self._native.start_stores(meta.plan)
         else:
-            self._native.drop_stores(meta.plan)
+            self._native.skip_stores(meta.plan)
 
     # MARK: Reports
 

@@ -12,7 +12,7 @@ from typing import Any
 
 
 def play(job: dict[str, Any]) -> dict[str, Any]:
-    """Passes over the prompts; with `"fresh"` one before them that reads no cache at all."""
+    """Passes over the prompts; those that `"fresh"` says, of two, read no cache at all."""
     from vllm import LLM, SamplingParams
 
     options = {"kv_transfer_config": job["connector"]} if job.get("connector") else {}
@@ -26,10 +26,12 @@ def play(job: dict[str, Any]) -> dict[str, Any]:
         max_num_batched_tokens=job.get("batched_tokens", 512),
         enable_prefix_caching=job.get("prefix_caching", True),
         disable_log_stats=True,
+        dtype=job.get("dtype", "auto"),
+        tensor_parallel_size=job.get("ranks", 1),
         **options,
     )
     passes = []
-    for fresh in [True, False, False] if job.get("fresh") else [False, False]:
+    for fresh in job.get("fresh", [False, False]):
         parameters = SamplingParams(
             max_tokens=job["generate"],
             temperature=0.0,

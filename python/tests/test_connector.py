@@ -91,14 +91,14 @@ def test_what_is_not_covered_is_named_once_and_served(tmp_path, warnings):
         from swift_kvbm._vllm_adapter import read_facts
 
         facts = read_facts(config, cache)
-        return type(facts)(**{**vars(facts), "tensor_parallel": 2, "worker_count": 2})
+        return type(facts)(**{**vars(facts), "pipeline_parallel": 2, "worker_count": 2})
 
     with mock.patch("swift_kvbm.attach.read_facts", several):
         engine = Engine(tmp_path, EXTRA, random.Random(1))
     serve(engine)
     named = [text for text in warnings() if "not covered yet" in text]
     assert named == [
-        "KVBM: not covered yet: tensor parallelism of 2. The engine serves without offload."
+        "KVBM: not covered yet: pipeline parallelism of 2. The engine serves without offload."
     ]
 
 

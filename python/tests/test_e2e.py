@@ -20,6 +20,9 @@ LOGPROB_DIFFERENCE_MAX = 0.05
 BLOCKS = 24
 LENGTH = 640
 GENERATE = 8
+# A pass that reads no cache, then two that do; and one that does before one that does not.
+FRESH_FIRST = [True, False, False]
+FRESH_LAST = [False, True]
 _TIMEOUT_SECONDS = 240
 
 
@@ -118,7 +121,7 @@ def test_llama_from_host_memory_and_after_a_restart_from_disk(
 @pytest.mark.parametrize("name", ["llama-kv2", "llama-f16"])
 def test_other_shapes_and_types(binaries, models, tmp_path, private_runtime, name):
     model = make_model(models, name)
-    passes, output = run(tmp_path, model, name, connector=connector(), fresh=True)
+    passes, output = run(tmp_path, model, name, connector=connector(), fresh=FRESH_FIRST)
     assert "not covered" not in output
     assert cached(passes[0]) == 0
     same(passes[1], passes[0])
@@ -132,7 +135,9 @@ def test_a_model_that_is_not_covered_is_served_with_one_warning(
 ):
     model = make_model(models, "gemma2")
     settings = connector(kv_load_failure_policy="fail")
-    passes, output = run(tmp_path, model, "gemma2", connector=settings, blocks=200, fresh=True)
+    passes, output = run(
+        tmp_path, model, "gemma2", connector=settings, blocks=200, fresh=FRESH_FIRST
+    )
     same(passes[2], passes[0])
     warnings = [line for line in output.splitlines() if "not covered yet" in line]
     assert warnings and all("2 cache groups" in line for line in warnings)
@@ -140,6 +145,33 @@ def test_a_model_that_is_not_covered_is_served_with_one_warning(
     assert len(warnings) <= 2, warnings
     assert 'set it to "recompute"' in output
     assert nodes_of(private_runtime) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (2, 1),
+        pytest.param(1, 2, marks=pytest.mark.skipif(not full(), reason="KVBM_FULL=1: the other")),
+    ],
+)
+def test_what_some_ranks_stored_serves_another_number_of_ranks_from_disk(
+    binaries, models, tmp_path, private_runtime, monkeypatch, first, second
+):
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
+    model = make_model(models, "llama")
+    # Ranks sum in another order than one worker does; in bfloat16 that is more than the limit.
+    options = {"connector": connector(tmp_path / "disk"), "dtype": "float32"}
+    options |= {"prompts": prompts(2), "generate": 3}
+    passes, output = run(tmp_path, model, "first", ranks=first, fresh=FRESH_FIRST[:2], **options)
+    assert "not covered" not in output
+    same(passes[1], passes[0])
+    whole = sum(len(tokens) // 32 * 32 for tokens in prompts(2))
+    assert cached(passes[0]) == 0 and cached(passes[1]) > 0.8 * whole
+    wait_for_no_node(private_runtime)
+    passes, _ = run(tmp_path, model, "second", ranks=second, fresh=FRESH_LAST, **options)
+    assert cached(passes[0]) > 0.8 * whole and cached(passes[1]) == 0
+    same(passes[0], passes[1])
+    wait_for_no_node(private_runtime)
 
 
 @pytest.mark.skipif(not full(), reason="KVBM_FULL=1: test_connector has the short form")

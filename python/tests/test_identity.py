@@ -5,7 +5,7 @@ import struct
 from dataclasses import replace
 
 import pytest
-from facts_for_tests import facts
+from facts_for_tests import facts, layer
 
 from swift_kvbm.geometry import NotCovered, describe
 from swift_kvbm.identity import canonical_json, namespace_description
@@ -36,6 +36,25 @@ def test_it_names_no_host_path_layout_or_engine():
         block_count=150,
         load_failure_policy="fail",
     )
+
+
+def test_it_is_the_same_for_every_number_of_ranks():
+    def of_ranks(ranks: int, replicas: int, heads: int) -> bytes:
+        layers = tuple(
+            layer(f"model.layers.{index}.self_attn.attn", head_count=heads, page_bytes=4096 * heads)
+            for index in range(4)
+        )
+        return description(
+            tensor_parallel=ranks,
+            worker_count=ranks,
+            rank=ranks - 1,
+            kv_head_count=4,
+            kv_replicas=replicas,
+            groups=(layers,),
+        )
+
+    assert of_ranks(2, 1, 2) == of_ranks(4, 1, 1) == of_ranks(8, 2, 1) == description()
+    assert of_ranks(16, 4, 1) == description()
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ import torch
 from facts_for_tests import facts, layer
 
 from swift_kvbm.facts import TensorFacts
-from swift_kvbm.geometry import NotCovered, describe
+from swift_kvbm.geometry import NotCovered, Share, describe
 from swift_kvbm.layout import read_layout
 
+TWO_RANKS = {"tensor_parallel": 2, "worker_count": 2, "kv_head_count": 8}
 NAMES = [f"model.layers.{index}.self_attn.attn" for index in range(4)]
 
 
@@ -30,6 +31,33 @@ def test_a_covered_engine_is_described():
     assert geometry.block_bytes == 65536
 
 
+@pytest.mark.parametrize(
+    ("ranks", "replicas", "heads", "shares"),
+    [
+        (2, 1, 8, [(0, True), (4, True)]),
+        (4, 1, 16, [(0, True), (4, True), (8, True), (12, True)]),
+        (4, 2, 8, [(0, True), (0, False), (4, True), (4, False)]),
+        (2, 2, 4, [(0, True), (0, False)]),
+    ],
+)
+def test_ranks_share_the_heads_and_one_of_those_with_the_same_writes(
+    ranks, replicas, heads, shares
+):
+    for rank, (first, writes) in enumerate(shares):
+        geometry = describe(
+            facts(
+                tensor_parallel=ranks,
+                worker_count=ranks,
+                rank=rank,
+                kv_head_count=heads,
+                kv_replicas=replicas,
+            )
+        )
+        assert geometry.groups[0].head_count == heads
+        assert geometry.groups[0].block_bytes == 16384 * heads
+        assert geometry.share == Share(first, 4, writes)
+
+
 def test_layers_are_ordered_by_number_not_by_text():
     names = [f"model.layers.{index}.attn" for index in (10, 9, 2, 0)]
     geometry = describe(facts(groups=(tuple(layer(name) for name in names),)))
@@ -39,11 +67,16 @@ def test_layers_are_ordered_by_number_not_by_text():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"tensor_parallel": 2}, "tensor parallelism of 2"),
+        ({"tensor_parallel": 64, "worker_count": 64}, "tensor parallelism of 64"),
+        ({"host_count": 2}, "several hosts"),
+        ({**TWO_RANKS, "kv_head_count": 4}, "4 KV heads of which 2 ranks hold 4 each"),
+        ({**TWO_RANKS, "kv_replicas": 2}, "8 KV heads of which 2 ranks hold 4 each"),
+        ({**TWO_RANKS, "kv_replicas": 3}, "rank 0 of 2, 3 of which"),
+        ({**TWO_RANKS, "rank": 2}, "rank 2 of 2"),
         ({"pipeline_parallel": 2}, "pipeline parallelism of 2"),
         ({"decode_context_parallel": 2}, "decode context parallelism"),
         ({"prefill_context_parallel": 2}, "prefill context parallelism"),
-        ({"worker_count": 4}, "several workers of 4"),
+        ({"worker_count": 4}, "several workers a tensor-parallel rank of 4"),
         ({"role": "kv_consumer"}, "kv_consumer"),
         ({"device": "cuda"}, "cuda"),
         ({"speculative": "eagle"}, "eagle"),

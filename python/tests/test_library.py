@@ -9,7 +9,7 @@ import pytest
 from harness.nodes import Node
 
 from swift_kvbm import _native
-from swift_kvbm.geometry import Geometry, Group
+from swift_kvbm.geometry import Geometry, Group, Share
 from swift_kvbm.handles import Engine, NativeScheduler, NativeWorker
 from swift_kvbm.node import node_binary
 
@@ -29,7 +29,7 @@ def engine(node: Node, **changes) -> Engine:
         "socket_path": node.socket,
         "instance": os.urandom(8).hex(),
         "namespace": b'{"model":"edges"}',
-        "geometry": Geometry((group,), BLOCK_TOKENS, 64),
+        "geometry": Geometry((group,), BLOCK_TOKENS, 64, Share(0, group.head_count)),
         "worker_count": 1,
         "producer_engine": "test",
         "producer_device": "",
@@ -109,7 +109,7 @@ def test_a_plan_that_was_cut_is_refused(sides):
 def test_a_tier_of_fewer_than_four_blocks_is_refused_with_its_key(binaries, tmp_path):
     node = Node(tmp_path / "small", host_capacity=2**20)
     group = Group("full", 8, 16, 1024, 2, "bfloat16", ("a",))
-    described = engine(node, geometry=Geometry((group,), 1024, 4))
+    described = engine(node, geometry=Geometry((group,), 1024, 4, Share(0, group.head_count)))
     library = _native.Library(_native.library_path())
     code, text = NativeScheduler(library, described).attach(5000)
     assert code == -7

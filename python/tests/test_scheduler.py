@@ -308,6 +308,15 @@ def test_stores_are_dropped_while_an_exception_is_on_its_way():
     assert calls == ["start", "drop"]
 
 
+def test_a_rank_whose_heads_another_one_writes_says_so_instead_of_storing():
+    calls = []
+    native = SimpleNamespace(skip_stores=calls.append, drop_stores=calls.append)
+    worker = WorkerHalf(native, writes=False)
+    worker.save(KVBMMetadata(b"plan"))
+    worker.save(KVBMMetadata(b""))
+    assert calls == [b"plan"]
+
+
 def test_a_load_is_reported_once_and_a_partial_one_says_where():
     results = [[(1, 2, 4)], [(1, 2, 4), (9, 1, 1)], []]
     native = SimpleNamespace(start_loads=lambda plan: None, poll=lambda: results.pop(0))

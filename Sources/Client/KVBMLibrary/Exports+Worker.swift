@@ -125,6 +125,14 @@ public func kvbm_worker_drop_stores(
 
 // swift-format-ignore: AlwaysUseLowerCamelCase
 @c @implementation
+public func kvbm_worker_skip_stores(
+  _ worker: OpaquePointer!, _ plan: UnsafePointer<UInt8>!, _ length: Int
+) -> Int32 {
+  withPlan(worker, plan, length) { $0.skipStores($1) }
+}
+
+// swift-format-ignore: AlwaysUseLowerCamelCase
+@c @implementation
 public func kvbm_worker_poll(
   _ worker: OpaquePointer!, _ results: UnsafeMutablePointer<kvbm_load_result>!, _ capacity: Int
 ) -> Int32 {

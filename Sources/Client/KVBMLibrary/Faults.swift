@@ -16,6 +16,8 @@ enum Faults {
     case layer
     /// Keys ignore the request's salt.
     case salt
+    /// A rank stores its heads at the place of the next rank's.
+    case rank
     /// Device blocks are overwritten while copies of them are pending.
     case early
   }

@@ -56,6 +56,13 @@ extension WorkerSide {
     copies.report(plan.stores.map { completed($0.operation, .failure) }, to: attachment)
   }
 
+  /// Tells the node that this rank's part of the plan's stores is done: its heads are another
+  /// rank's as well, which writes them.
+  func skipStores(_ plan: Plan) {
+    guard !plan.stores.isEmpty, let attachment = attachment(for: plan) else { return }
+    copies.report(plan.stores.map { completed($0.operation, .success) }, to: attachment)
+  }
+
   /// The attachment, if the plan was made in its session.
   private func attachment(for plan: Plan) -> Attachment? {
     guard let attachment = link.current(), attachment.session == plan.session else { return nil }

@@ -98,10 +98,12 @@ final class WorkerSide: Sendable {
     }
     let loaded = Faults.isSet(.layer) ? layers.reversed() : layers
     let loadedHeads = Faults.isSet(.drop) ? headCount - 1 : headCount
+    let storedFirstHead =
+      Faults.isSet(.rank) ? (firstHead + headCount) % geometry.headCount : firstHead
     return Binding(
       store: try CopyPlan(
         geometry: geometry, group: group, layers: stored, deviceBlockCount: blockCount,
-        firstHead: firstHead, headCount: headCount),
+        firstHead: storedFirstHead, headCount: headCount),
       load: try CopyPlan(
         geometry: geometry, group: group, layers: loaded, deviceBlockCount: blockCount,
         firstHead: firstHead, headCount: loadedHeads),

@@ -186,7 +186,8 @@ extension Node {
         let classID = try state.openClass(
           slotBytes: shape.slotBytes, hostCapacityBytes: configuration.hostCapacityBytes,
           diskCapacityBytes: configuration.disk?.capacityBytes)
-        places.append(GroupPlace(classID: classID, partCount: Int(hello.workerCount)))
+        // One part, whatever the number of ranks: they share one namespace. See `RankTally`.
+        places.append(GroupPlace(classID: classID, partCount: 1))
       }
       return try state.openNamespace(
         namespace, description: hello.namespaceDescription, shapes: shapes, places: places,

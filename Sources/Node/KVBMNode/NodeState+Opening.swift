@@ -52,7 +52,7 @@ extension NodeState {
     var opened: NamespaceEntry
     if let entry { opened = entry } else { opened = try newEntry(namespace) }
     if opened.places != places {
-      // Another number of workers writes other parts: a number of its own.
+      // Other groups under one name, which no engine should have: a number of its own.
       if !engine.place(places, of: opened.id) { opened.id = try newID(namespace) }
       engine.place(places, of: opened.id)
       opened.places = places

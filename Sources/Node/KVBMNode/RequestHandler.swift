@@ -32,7 +32,7 @@ struct RequestHandler {
         let completed = try body.decode { (reader) throws(WireError) in
           try CompletedMessage(from: &reader)
         }
-        note(completed, connection.rank)
+        note(completed, connection.rank, session)
         return true
       case (MessageKind.statistics, .scheduler):
         writer.putRaw(core.statistics().json.utf8)
@@ -103,6 +103,7 @@ struct RequestHandler {
     state.requests.update(id, session.namespace.namespace, now) {
       $0.loadedCount += Int(load.count)
     }
+    session.tally.expect(operation)
     return StepReply.Load(operation: operation.rawValue, slots: slots)
   }
 
@@ -121,6 +122,7 @@ struct RequestHandler {
       guard case .offload(let operation, _, let position, let group, let target) = effect else {
         return
       }
+      session.tally.expect(operation)
       reply.stores.append(
         StepReply.Store(
           run: UInt32(index), index: UInt32(position) - run.firstPosition, group: UInt32(group),
@@ -128,13 +130,16 @@ struct RequestHandler {
     }
   }
 
-  private func note(_ completed: CompletedMessage, _ rank: UInt32) {
+  private func note(_ completed: CompletedMessage, _ rank: UInt32, _ session: Session) {
     let now = Clock.now
     core.state.withLock { state in
       // A worker speaks for its own part, whatever the message says.
       for part in completed.parts {
-        state.engine.completed(
-          OperationID(part.operation), part: Int(rank), Outcome(part.outcome), now: now)
+        let operation = OperationID(part.operation)
+        guard
+          let outcome = session.tally.note(operation, rank: rank, Outcome(part.outcome))
+        else { continue }
+        state.engine.completed(operation, part: 0, outcome, now: now)
       }
       state.settle(now: now)
     }

@@ -20,6 +20,8 @@ final class Session {
   /// The sides that are attached, workers by rank.
   private(set) var scheduler: ClientConnection?
   private(set) var workers: [UInt32: ClientConnection] = [:]
+  /// What the workers have still to report.
+  var tally: RankTally
   /// Whether the sides were asked to let go; there is no way back.
   private(set) var isClosing = false
   /// Of the sides that have gone: how many, and how many of them said goodbye.
@@ -36,6 +38,7 @@ final class Session {
     self.engine = engine
     self.namespace = namespace
     self.workerCount = workerCount
+    tally = RankTally(rankCount: workerCount)
   }
 
   /// Whether all sides have let go, or none has come.

@@ -1,9 +1,11 @@
 """vLLM's real scheduler and connector calls, around the pretend model."""
 
+import copy
 import json
 import logging
 import random
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,11 @@ from vllm.config import (
     DeviceConfig,
     KVTransferConfig,
     ModelConfig,
+    ParallelConfig,
     SchedulerConfig,
     VllmConfig,
 )
-from vllm.distributed.kv_transfer import kv_transfer_state
-from vllm.distributed.kv_transfer.kv_connector.v1 import KVConnectorRole
-from vllm.forward_context import set_forward_context
+from vllm.distributed.kv_transfer.kv_connector.utils import KVOutputAggregator
 from vllm.sampling_params import SamplingParams
 from vllm.utils.hashing import sha256
 from vllm.v1.core.kv_cache_utils import get_request_block_hasher, init_none_hash
@@ -32,12 +33,9 @@ from vllm.v1.kv_cache_interface import (
 from vllm.v1.outputs import ModelRunnerOutput
 from vllm.v1.request import Request, RequestStatus
 from vllm.v1.structured_output import StructuredOutputManager
-from vllm.v1.worker.gpu.kv_connector import ActiveKVConnector
-from vllm.v1.worker.kv_connector_model_runner_mixin import KVConnectorModelRunnerMixin
-
-from swift_kvbm.vllm import KVBMConnector
 
 from .model import Model, Shape
+from .rank import Rank
 
 MODEL_LENGTH_MAX = 512
 _CONFIG = {
@@ -45,8 +43,8 @@ _CONFIG = {
     "model_type": "llama",
     "hidden_size": 16,
     "intermediate_size": 16,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 2,
+    "num_attention_heads": 16,
+    "head_dim": 8,
     "num_hidden_layers": 2,
     "vocab_size": 64,
     "max_position_embeddings": MODEL_LENGTH_MAX,
@@ -58,11 +56,17 @@ logging.getLogger("vllm.distributed.kv_transfer.kv_connector.v1.base").setLevel(
 
 
 def vllm_config(
-    folder: Path, extra: dict[str, Any], block_count: int, shape: Shape, **scheduler: Any
+    folder: Path,
+    extra: dict[str, Any],
+    block_count: int,
+    shape: Shape,
+    ranks: int = 1,
+    **scheduler: Any,
 ) -> VllmConfig:
     """A configuration of a tiny model that is never loaded."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(_CONFIG))
+    described = {**_CONFIG, "num_key_value_heads": shape.heads}
+    (folder / "config.json").write_text(json.dumps(described))
     model = ModelConfig(
         model=str(folder), skip_tokenizer_init=True, dtype="float32", max_model_len=MODEL_LENGTH_MAX
     )
@@ -75,6 +79,9 @@ def vllm_config(
             max_model_len=MODEL_LENGTH_MAX, is_encoder_decoder=False, **scheduler
         ),
         device_config=DeviceConfig("cpu"),
+        parallel_config=ParallelConfig(
+            tensor_parallel_size=ranks, distributed_executor_backend="mp" if ranks > 1 else None
+        ),
         kv_transfer_config=KVTransferConfig(
             kv_connector="KVBMConnector",
             kv_connector_module_path="swift_kvbm.vllm",
@@ -89,8 +96,8 @@ def vllm_config(
     return config
 
 
-def kv_cache_config(shape: Shape, block_count: int) -> KVCacheConfig:
-    """What vLLM would plan for the pretend model: LBHNC, one group, one allocation."""
+def kv_cache_config(shape: Shape, block_count: int, replicas: int = 1) -> KVCacheConfig:
+    """What vLLM would plan for a rank of the pretend model: LBHNC, one group, one allocation."""
     spec = FullAttentionSpec(
         block_size=shape.block_tokens,
         num_kv_heads=shape.heads,
@@ -111,11 +118,16 @@ def kv_cache_config(shape: Shape, block_count: int) -> KVCacheConfig:
         kv_cache_groups=[KVCacheGroupSpec(names, spec)],
         kv_cache_layout="LBHNC",
         hash_block_size=shape.block_tokens,
+        kv_tp_replicas=replicas,
     )
 
 
 class Engine:
-    """One engine: scheduler, both connector halves, pretend model, and the loop between them."""
+    """One engine: scheduler, both connector halves, pretend model, and the loop between them.
+
+    With several `ranks` each has a connector half and memory of its own, and vLLM's aggregator
+    makes one report of theirs. `shape.heads` are those of all ranks.
+    """
 
     def __init__(
         self,
@@ -127,6 +139,7 @@ class Engine:
         block_count: int = 40,
         asynchronous: bool = False,
         second_runner: bool = False,
+        ranks: int = 1,
         **scheduler: Any,
     ) -> None:
         self.rng = rng
@@ -138,21 +151,21 @@ class Engine:
             extra,
             block_count,
             self.shape,
+            ranks,
             async_scheduling=asynchronous,
             max_num_seqs=scheduler.pop("max_num_seqs", 6),
             max_num_batched_tokens=scheduler.pop("max_num_batched_tokens", 96),
             **scheduler,
         )
-        self.model = Model(self.shape, block_count)
-        cache = kv_cache_config(self.shape, block_count)
-        self.worker = KVBMConnector(self.config, KVConnectorRole.WORKER, cache)
-        names = cache.kv_cache_groups[0].layer_names
-        views = dict(zip(names, self.model.views, strict=True))
-        kv_transfer_state._KV_CONNECTOR_AGENT = self.worker
-        if second_runner:
-            self.runner = ActiveKVConnector(self.config, views)
-        else:
-            self.worker.register_kv_caches(views)
+        replicas = max(1, ranks // self.shape.heads)
+        local = replace(self.shape, heads=self.shape.heads * replicas // ranks)
+        cache = kv_cache_config(local, block_count, replicas)
+        self.ranks = []
+        for rank in range(ranks):
+            model = Model(local, block_count, rank // replicas * local.heads, self.shape.heads)
+            self.ranks.append(Rank(self.config, cache, model, rank, second_runner))
+        self.model, self.worker = self.ranks[0].model, self.ranks[0].connector
+        self.aggregator = KVOutputAggregator(ranks)
         self.scheduler = (AsyncScheduler if asynchronous else Scheduler)(
             vllm_config=self.config,
             kv_cache_config=cache,
@@ -272,42 +285,15 @@ class Engine:
                 return
 
     def _execute(self, output: Any) -> ModelRunnerOutput:
-        if self.second_runner:
-            return self._execute_second(output)
-        # V1: fence, state, zeroing; then the connector's life around the forward pass.
-        self.worker.handle_preemptions(output.kv_connector_metadata)
-        self.model.scribble(self.model.update(output, self.salts))
-        if not output.total_num_scheduled_tokens:
-            return KVConnectorModelRunnerMixin.kv_connector_no_forward(output, self.config)
-        with (
-            set_forward_context(None, self.config),
-            KVConnectorModelRunnerMixin.maybe_get_kv_connector_output(output) as connector_output,
-        ):
-            result = self._forward(output)
-        result.kv_connector_output = connector_output
-        return result
-
-    def _execute_second(self, output: Any) -> ModelRunnerOutput:
-        # V2: state first; no zeroing for models like this one.
-        fresh = self.model.update(output, self.salts)
-        if not output.total_num_scheduled_tokens:
-            return self.runner.no_forward(output)
-        self.runner.pre_forward(output)
-        self.model.scribble(fresh)
-        result = self._forward(output)
-        self.runner.finish_forward()
-        result.kv_connector_output = self.runner.post_forward(output.finished_req_ids)
-        return result
-
-    def _forward(self, output: Any) -> ModelRunnerOutput:
-        scheduled = output.num_scheduled_tokens
-        sampled = self.model.step(scheduled)
-        ids = list(scheduled)
-        return ModelRunnerOutput(
-            req_ids=ids,
-            req_id_to_index={request_id: index for index, request_id in enumerate(ids)},
-            sampled_token_ids=sampled,
-        )
+        results = [rank.execute(output, self.salts) for rank in self.ranks]
+        if len(results) == 1:
+            # vLLM does not aggregate a single worker's reports.
+            return results[0]
+        sampled = results[0].sampled_token_ids
+        assert all(result.sampled_token_ids == sampled for result in results)
+        # A shared constant when nothing was computed; the aggregator writes into it.
+        results[0] = copy.copy(results[0])
+        return self.aggregator.aggregate(results)
 
     # MARK: End
 
@@ -322,7 +308,8 @@ class Engine:
             # A request holds blocks that it loaded: vLLM refuses, and no weights change.
             done = False
         if done:
-            self.model.generation = generation
+            for rank in self.ranks:
+                rank.model.generation = generation
         return done
 
     def _loading(self) -> bool:
@@ -336,6 +323,6 @@ class Engine:
 
     def close(self) -> None:
         """vLLM's order: workers first."""
-        self.worker.shutdown()
+        for rank in self.ranks:
+            rank.close()
         self.connector.shutdown()
-        kv_transfer_state._KV_CONNECTOR_AGENT = None

@@ -67,12 +67,14 @@ class Shape:
 
 
 class Model:
-    """The worker's memory and its requests.
+    """One rank's memory and its requests; `shape.heads` are the rank's, of `heads_in_all`.
 
     `memory` has the shape [layer][block][head][token][word]; `views` are what vLLM would register.
     """
 
-    def __init__(self, shape: Shape, block_count: int) -> None:
+    def __init__(
+        self, shape: Shape, block_count: int, first_head: int = 0, heads_in_all: int = 0
+    ) -> None:
         self.shape = shape
         self.generation = 0
         sides = (shape.layers, block_count, shape.heads, shape.block_tokens, shape.words)
@@ -86,8 +88,11 @@ class Model:
         ]
         self.rows: dict[str, Row] = {}
         self.checked_positions = 0
-        seeds = np.arange(shape.layers * shape.heads * shape.words, dtype=np.uint64)
-        self._places = _mix_array(seeds).reshape(shape.layers, shape.heads, shape.words)
+        heads = heads_in_all or shape.heads
+        seeds = np.arange(shape.layers * heads * shape.words, dtype=np.uint64)
+        places = _mix_array(seeds).reshape(shape.layers, heads, shape.words)
+        # A head has one fingerprint, whichever rank holds it.
+        self._places = places[:, first_head : first_head + shape.heads]
 
     # MARK: Fingerprints
 

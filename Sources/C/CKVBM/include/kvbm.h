@@ -229,6 +229,9 @@ int32_t kvbm_worker_start_loads(kvbm_worker *worker, const uint8_t *plan, size_t
 int32_t kvbm_worker_start_stores(kvbm_worker *worker, const uint8_t *plan, size_t length);
 /// The plan's stores will not happen: the forward pass failed.
 int32_t kvbm_worker_drop_stores(kvbm_worker *worker, const uint8_t *plan, size_t length);
+/// The plan's stores need nothing of this rank: all of its heads are written by another rank, which
+/// holds them too. In place of `kvbm_worker_start_stores`.
+int32_t kvbm_worker_skip_stores(kvbm_worker *worker, const uint8_t *plan, size_t length);
 
 typedef struct kvbm_load_result {
   uint64_t request;
