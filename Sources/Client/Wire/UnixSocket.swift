@@ -14,11 +14,10 @@ public enum UnixSocket {
   /// Listens on a path that nobody uses, private to its user; the descriptor, or the negative
   /// errno.
   public static func listen(path: String) -> Int32 {
-    let previous = umask(0o177)
     let fd = withAddress(path) { Glibc.bind($0, $1, $2) }
-    umask(previous)
     guard fd >= 0 else { return fd }
-    guard Glibc.listen(fd, 64) == 0 else {
+    // Nobody can connect before it listens; a umask would hold for all threads of the process.
+    guard chmod(path, 0o600) == 0, Glibc.listen(fd, 64) == 0 else {
       let error = errno
       Glibc.close(fd)
       return -error
