@@ -25,6 +25,8 @@ GROUP_COUNT_MAX = 8
 OK = 0
 UNAVAILABLE = -2
 TIMEOUT = -3
+PROTOCOL = -6
+REFUSED = -7
 SPACE = -9
 _CODE_NAMES = {
     -1: "wrong argument",

@@ -5,6 +5,8 @@ Tried with vLLM 0.32.0.
 
 from typing import Any
 
+from prometheus_client import Counter as CounterMetric
+from prometheus_client import Gauge as GaugeMetric
 from vllm import __version__ as vllm_version
 from vllm.distributed.kv_transfer.kv_connector.v1.base import (
     KVConnectorBase_V1,
@@ -13,6 +15,10 @@ from vllm.distributed.kv_transfer.kv_connector.v1.base import (
     KVConnectorRole,
     KVConnectorWorkerMetadata,
     SupportsHMA,
+)
+from vllm.distributed.kv_transfer.kv_connector.v1.metrics import (
+    KVConnectorPromMetrics,
+    KVConnectorStats,
 )
 from vllm.v1.kv_cache_interface import (
     AttentionSpec,
@@ -26,10 +32,14 @@ from swift_kvbm.facts import EngineFacts, LayerFacts, TensorFacts
 
 __all__ = [
     "CacheHitSource",
+    "CounterMetric",
+    "GaugeMetric",
     "KVConnectorBase_V1",
     "KVConnectorHandshakeMetadata",
     "KVConnectorMetadata",
+    "KVConnectorPromMetrics",
     "KVConnectorRole",
+    "KVConnectorStats",
     "KVConnectorWorkerMetadata",
     "SupportsHMA",
     "read_facts",

@@ -8,7 +8,9 @@ from swift_kvbm._vllm_adapter import (
     KVConnectorBase_V1,
     KVConnectorHandshakeMetadata,
     KVConnectorMetadata,
+    KVConnectorPromMetrics,
     KVConnectorRole,
+    KVConnectorStats,
     KVConnectorWorkerMetadata,
     SupportsHMA,
 )
@@ -16,6 +18,7 @@ from swift_kvbm.attach import Attachment, attach_scheduler, attach_worker, prepa
 from swift_kvbm.guard import guarded
 from swift_kvbm.log import LOGGER
 from swift_kvbm.metadata import KVBMHandshake, KVBMMetadata
+from swift_kvbm.metrics import KVBMPromMetrics, KVBMStats, reason_name
 from swift_kvbm.scheduler import SchedulerHalf
 from swift_kvbm.worker import WorkerHalf
 
@@ -128,6 +131,30 @@ class KVBMConnector(KVConnectorBase_V1, SupportsHMA):
             if refusal and self._scheduler is not None:
                 self._scheduler = None
                 self._close(clean=True)
+
+    @guarded(None)
+    def get_kv_connector_stats(self) -> KVConnectorStats | None:
+        """What has happened since the last call; the workers have nothing of their own to tell."""
+        if self._scheduler is None or self._attachment is None:
+            return None
+        code = self._attachment.supervisor.lost_code
+        return self._scheduler.tally.take("" if code is None else reason_name(code))
+
+    @classmethod
+    def build_kv_connector_stats(
+        cls, data: dict[str, Any] | None = None
+    ) -> KVConnectorStats | None:
+        """The same on vLLM's other side."""
+        return KVBMStats(data=data or {})
+
+    @classmethod
+    def build_prom_metrics(cls, *arguments: Any) -> KVConnectorPromMetrics | None:
+        """The series in vLLM's registry; without them rather than without an engine."""
+        try:
+            return KVBMPromMetrics(*arguments)
+        except Exception as error:  # noqa: BLE001 - the boundary to the engine
+            LOGGER.warning("KVBM: no metrics: %s", error)
+            return None
 
     # MARK: Worker
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from swift_kvbm.guard import guarded
 from swift_kvbm.metadata import KVBMMetadata, KVBMWorkerMetadata, Load
+from swift_kvbm.metrics import Tally
 from swift_kvbm.sequence import Sequence, uncached_reason, warn_uncached
 
 EPOCH_BYTES = 16
@@ -38,6 +39,8 @@ class SchedulerHalf:
         self._sequences: dict[str, Sequence] = {}
         self._epoch = b""
         self._block_pool: Any = None
+        # What happened, for vLLM's metrics.
+        self.tally = Tally()
         self._stale_local_hits = False
         # Set by the supervisor's thread: the node is new and holds nothing of ours.
         self.offer_again = False
@@ -70,19 +73,26 @@ class SchedulerHalf:
             return 0, False
         self._append(sequence, request.num_tokens)
         sequence.matched_first = first
+        sequence.asked = count * self._block_tokens
         ready, pending = self._native.match(sequence.handle, first, count)
         if pending > 0 and sequence.may_wait(time.monotonic(), STAGING_SECONDS_MAX):
+            self.tally.add("kvbm_deferrals")
             return None, False
         ready = min(ready, count)
         return (ready * self._block_tokens, True) if ready > 0 else (0, False)
 
     def allocated(self, request: Any, blocks: Any, external: int) -> None:
         """`update_state_after_alloc`: vLLM has taken up `external` tokens of the last match."""
+        sequence = self._sequences.get(request.request_id)
+        if sequence is not None and sequence.asked:
+            self.tally.add("kvbm_requested_tokens", sequence.asked)
+            sequence.asked = 0
         if external <= 0:
             return
+        self.tally.add("kvbm_matched_tokens", external)
+        self.tally.add("kvbm_loads")
         # From here on vLLM waits for this request: it must be reported, or it waits for ever.
         (table,) = blocks.get_block_ids()
-        sequence = self._sequences.get(request.request_id)
         first = sequence.matched_first if sequence is not None else 0
         count = -(-external // self._block_tokens)
         load = Load(request.request_id, array("I", table[first : first + count]))
@@ -166,6 +176,7 @@ class SchedulerHalf:
     def _store(self, sequence: Sequence, full: int) -> bool:
         first, sequence.stored = sequence.stored, full
         self._append(sequence, full * self._block_tokens)
+        self.tally.add("kvbm_offered_blocks", full - first)
         self._native.store(sequence.handle, first, sequence.table[first:full])
         return True
 
@@ -173,6 +184,7 @@ class SchedulerHalf:
         """`update_connector_output`: whose load failed is never offered anything again."""
         meta = output.kv_connector_worker_meta
         if isinstance(meta, KVBMWorkerMetadata):
+            self.tally.add("kvbm_failed_loads", len(meta.failed))
             for request_id in meta.failed:
                 sequence = self._sequences.get(request_id)
                 if sequence is not None:

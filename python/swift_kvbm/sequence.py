@@ -22,6 +22,8 @@ class Sequence:
     stored: int = 0
     # Its device blocks, in order, as far as steps have shown them.
     table: "array[int]" = field(default_factory=lambda: array("I"))
+    # Tokens that the last match asked for, until they are counted.
+    asked: int = 0
     # First block of the last match.
     matched_first: int = 0
     # A load of it failed: nothing is offered to it any more.

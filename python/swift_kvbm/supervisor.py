@@ -63,6 +63,7 @@ class Supervisor:
         self._attached = threading.Event()
         self._stopping = False
         self._degraded_logged = False
+        self._last_code = _native.OK
         self._attach_count = 0
         self._started_at = 0.0
         self._thread = threading.Thread(target=self._run, name=f"kvbm-{name}", daemon=True)
@@ -77,6 +78,11 @@ class Supervisor:
     def wait_attached(self, timeout_seconds: float) -> bool:
         """Waits until attached; says whether it is."""
         return self._attached.wait(timeout_seconds)
+
+    @property
+    def lost_code(self) -> int | None:
+        """Why there is no node, as the last try's code; None while attached."""
+        return None if self._attached.is_set() else self._last_code
 
     def stop(self) -> bool:
         """Ends the thread; False when it did not end in time, and still uses the handle."""
@@ -122,6 +128,7 @@ class Supervisor:
         was_attached = self._attached.is_set()
         self._attached.clear()
         code, text = self._handle.attach(ATTACH_TIMEOUT_MS)
+        self._last_code = code
         if code >= 0:
             self._note_attached(self._handle.state().attach_count)
             return True, False
