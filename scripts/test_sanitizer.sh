@@ -16,7 +16,7 @@ export KVBM_PART=core
 export KVBM_SIM_SEEDS=${KVBM_SANITIZED_SEEDS:-2} KVBM_SIM_STEPS=${KVBM_SANITIZED_STEPS:-4000}
 # Leaks off: the test runner itself leaks a few blocks at its end.
 export ASAN_OPTIONS=detect_leaks=0
-export TSAN_OPTIONS=halt_on_error=0:history_size=4
+export TSAN_OPTIONS=halt_on_error=0:history_size=4:suppressions=$root/scripts/tsan.supp
 mkdir -p build/reports
 # Left out: what measures the time of an allocation, which sanitizers replace by their own.
 exec swift test --disable-xctest --sanitize="$kind" --scratch-path "build/swift-$kind" \
