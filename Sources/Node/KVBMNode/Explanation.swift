@@ -82,7 +82,8 @@ extension NodeCore {
           matches: entry.matchCount, firstPosition: entry.firstPosition, asked: entry.askedCount,
           ready: entry.readyCount, pending: entry.pendingCount, loaded: entry.loadedCount,
           stored: entry.storedCount, firstMissing: entry.firstMissing?.position,
-          missingKey: entry.firstMissing?.key.description, reason: entry.firstMissing?.reason)
+          missingKey: entry.firstMissing?.key.description,
+          reason: entry.firstMissing?.cause.words(at: entry.askedAt))
       })
   }
 

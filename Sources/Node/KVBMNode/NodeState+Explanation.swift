@@ -12,7 +12,7 @@ extension NodeState {
     if coveredCount < keys.count {
       missing = RequestJournal.Missing(
         position: firstPosition + coveredCount, key: keys[coveredCount],
-        reason: reason(forMissing: keys[coveredCount], entry, now))
+        cause: cause(ofMissing: keys[coveredCount], entry))
     }
     requests.update(id, entry.namespace, now) { request in
       if !name.isEmpty { request.name = name }
@@ -26,45 +26,15 @@ extension NodeState {
     }
   }
 
-  /// Why a block is not offered, in a few words.
-  private func reason(
-    forMissing key: BlockKey, _ entry: NamespaceEntry, _ now: Time
-  ) -> String {
+  /// Why a block is not offered.
+  private func cause(ofMissing key: BlockKey, _ entry: NamespaceEntry) -> RequestJournal.Cause {
     for group in entry.places.indices {
       let presence = engine.presence(of: key, group: group, in: entry.id)
-      if presence.contains(.host) {
-        return "it is in host memory, but not offered: a load of this request failed before it"
-      }
-      if presence.contains(.arriving) {
-        return "it is on its way to host memory, and the request's time to wait is over"
-      }
-      if presence.contains(.disk) {
-        return "it is on disk, but not staged: the staging budget, the limit of reads, or the "
-          + "request's time to wait is used up"
-      }
+      if presence.contains(.host) { return .heldBack }
+      if presence.contains(.arriving) { return .arriving }
+      if presence.contains(.disk) { return .onDisk }
     }
-    var history: [String] = []
-    for (tier, name) in [(Tier.host, "host memory"), (.disk, "disk")] {
-      guard let removal = removals.entry(key, group: 0, tier) else { continue }
-      let seconds = (now.nanoseconds &- removal.time.nanoseconds) / 1_000_000_000
-      history.append("\(removal.reason.words) \(name) \(seconds) s ago")
-    }
-    return history.isEmpty
-      ? "it was never stored here, or left longer ago than is remembered"
-      : history.joined(separator: ", ")
-  }
-}
-
-extension RemovalReason {
-  /// As in "evicted from host memory".
-  fileprivate var words: String {
-    switch self {
-    case .evicted: "evicted by the policy leaf-first from"
-    case .corrupt: "dropped as damaged from"
-    case .unreadable: "dropped as unreadable from"
-    case .replaced: "replaced by a later copy on"
-    case .retired: "given up with its extent's memory from"
-    case .requested: "removed on request from"
-    }
+    return .gone(
+      host: removals.entry(key, group: 0, .host), disk: removals.entry(key, group: 0, .disk))
   }
 }

@@ -24,11 +24,23 @@ struct RequestJournal {
     var storedCount = 0
   }
 
-  /// A block that was not there.
+  /// A block that was not there. Facts only: they are put into words when somebody asks.
   struct Missing {
     let position: Int
     let key: BlockKey
-    let reason: String
+    let cause: Cause
+  }
+
+  /// What was known of a missing block at the time of the match.
+  enum Cause {
+    /// In host memory, and not offered.
+    case heldBack
+    /// On its way into host memory.
+    case arriving
+    /// On disk, and not staged.
+    case onDisk
+    /// Nowhere; with its last removal from each tier, where that is remembered.
+    case gone(host: RemovalJournal.Entry?, disk: RemovalJournal.Entry?)
   }
 
   static let capacity = 4_096

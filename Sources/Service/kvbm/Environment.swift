@@ -31,6 +31,11 @@ enum Environment {
     return number
   }
 
+  /// The node's socket that a command means: its flag, the variable, or the default.
+  static func socketPath(_ flag: String?) -> String {
+    flag ?? text("KVBM_SOCKET") ?? defaultSocketPath
+  }
+
   /// Where a node listens when nothing says otherwise: private to this user.
   static var defaultSocketPath: String {
     text("XDG_RUNTIME_DIR").map { "\($0)/kvbm.sock" } ?? "/tmp/kvbm-\(geteuid())/kvbm.sock"

@@ -31,7 +31,7 @@ struct ExplainCommand: ParsableCommand {
   }
 
   func run() throws {
-    let path = socket ?? Environment.text("KVBM_SOCKET") ?? Environment.defaultSocketPath
+    let path = Environment.socketPath(socket)
     do throws(NodeError) {
       let question = namespaces ? NodeQuestion.namespaces : .request(names.first ?? "")
       let answer = try question.ask(socketPath: path)

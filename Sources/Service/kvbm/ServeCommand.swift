@@ -86,7 +86,7 @@ struct ServeCommand: ParsableCommand {
       throw ValidationError("--host-capacity is missing; it must be \(ByteSize.remedy)")
     }
     var configuration = NodeConfiguration(
-      socketPath: socket ?? Environment.text("KVBM_SOCKET") ?? Environment.defaultSocketPath,
+      socketPath: Environment.socketPath(socket),
       hostCapacityBytes: host.bytes, disk: disk)
     if let reserve = try hostReserve ?? Environment.byteSize("KVBM_HOST_RESERVE") {
       configuration.hostReserveBytes = reserve.bytes

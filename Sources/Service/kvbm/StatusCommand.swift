@@ -19,7 +19,7 @@ struct StatusCommand: ParsableCommand {
   var prometheus = false
 
   func run() throws {
-    let path = socket ?? Environment.text("KVBM_SOCKET") ?? Environment.defaultSocketPath
+    let path = Environment.socketPath(socket)
     let report: String
     do throws(NodeError) {
       report = try NodeQuestion.status.ask(socketPath: path)

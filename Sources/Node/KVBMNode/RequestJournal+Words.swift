@@ -1,0 +1,40 @@
+import BlockEngine
+
+extension RequestJournal.Cause {
+  /// A few words; ages are counted back from the match, at `time`.
+  func words(at time: Time) -> String {
+    switch self {
+    case .heldBack:
+      return "it is in host memory, but not offered: a load of this request failed before it"
+    case .arriving:
+      return "it is on its way to host memory, and the request's time to wait is over"
+    case .onDisk:
+      return "it is on disk, but not staged: the staging budget, the limit of reads, or the "
+        + "request's time to wait is used up"
+    case .gone(let host, let disk):
+      let history = [(host, "host memory"), (disk, "disk")].compactMap { removal, tier in
+        removal.map { removal in
+          let seconds = (time.nanoseconds &- removal.time.nanoseconds) / 1_000_000_000
+          return "\(removal.reason.words) \(tier) \(seconds) s ago"
+        }
+      }
+      return history.isEmpty
+        ? "it was never stored here, or left longer ago than is remembered"
+        : history.joined(separator: ", ")
+    }
+  }
+}
+
+extension RemovalReason {
+  /// As in "evicted from host memory".
+  fileprivate var words: String {
+    switch self {
+    case .evicted: "evicted by the policy leaf-first from"
+    case .corrupt: "dropped as damaged from"
+    case .unreadable: "dropped as unreadable from"
+    case .replaced: "replaced by a later copy on"
+    case .retired: "given up with its extent's memory from"
+    case .requested: "removed on request from"
+    }
+  }
+}
