@@ -51,10 +51,14 @@ let coreTests: [Target] = [
   .testTarget(
     name: "BlockPoolTests", dependencies: ["BlockIdentity", "BlockPolicy", "BlockPool"]),
   .testTarget(name: "BlockEngineTests", dependencies: ["BlockEngine", "KVBMTesting"]),
-  .testTarget(name: "KVLayoutTests", dependencies: ["KVLayout", "BlockIdentity", "CSlotFormat"]),
+  .testTarget(
+    name: "KVLayoutTests",
+    dependencies: ["KVLayout", "BlockIdentity", "CSlotFormat", "KVBMTesting"]),
   .testTarget(
     name: "TierTests",
-    dependencies: ["HostTier", "DiskTier", "KVLayout", "BlockIdentity", "CLinux", "CSlotFormat"]),
+    dependencies: [
+      "HostTier", "DiskTier", "KVLayout", "BlockIdentity", "CLinux", "CSlotFormat", "KVBMTesting",
+    ]),
 ]
 
 /// Client, node and service: the library inside an engine's process, `kvbm serve`, the command.

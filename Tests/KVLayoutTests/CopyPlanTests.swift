@@ -1,4 +1,5 @@
 import BlockIdentity
+import KVBMTesting
 import Testing
 
 @testable import KVLayout
@@ -7,7 +8,7 @@ import Testing
 struct CopyPlanTests {
   @Test("Any layout stores and loads every byte, and touches no other", arguments: 0..<400)
   func anyLayout(seed: Int) throws {
-    var generator = SeededGenerator(seed: UInt64(seed))
+    var generator = Random(seed: UInt64(seed))
     let shape = try BlockShape.random(&generator)
     let first = Int.random(in: 0..<shape.headCount, using: &generator)
     let heads = Int.random(in: 1...shape.headCount - first, using: &generator)
@@ -52,7 +53,7 @@ struct CopyPlanTests {
 
   @Test("Planted faults in a plan are noticed by the model", arguments: 0..<50)
   func plantedFaults(seed: Int) throws {
-    var generator = SeededGenerator(seed: UInt64(seed))
+    var generator = Random(seed: UInt64(seed))
     let shape = try BlockShape(
       headCount: 2, layerCount: 3, blockTokens: 4, tokenBytes: 16, elementBytes: 2)
     let model = DeviceModel(random: &generator, shape, heads: 2, blocks: 3)
@@ -86,7 +87,7 @@ struct CopyPlanTests {
 
   @Test("Two ranks store a block; one rank and four ranks load it", arguments: 0..<60)
   func otherRankCounts(seed: Int) throws {
-    var generator = SeededGenerator(seed: UInt64(seed))
+    var generator = Random(seed: UInt64(seed))
     let shape = try BlockShape(
       headCount: 4, layerCount: Int.random(in: 1...3, using: &generator), blockTokens: 3,
       tokenBytes: 8, elementBytes: 2)

@@ -1,3 +1,4 @@
+import KVBMTesting
 import KVLayout
 
 /// Device memory in a layout drawn at random, and where each byte of a block lies in it.
@@ -35,7 +36,7 @@ struct DeviceModel {
 
   /// A random order, padded in a third of the cases.
   init(
-    random generator: inout SeededGenerator, _ shape: BlockShape, heads: Int, blocks: Int
+    random generator: inout Random, _ shape: BlockShape, heads: Int, blocks: Int
   ) {
     let padded = Int.random(in: 0..<3, using: &generator) == 0
     self.init(
@@ -102,7 +103,7 @@ struct DeviceModel {
 
 extension BlockShape {
   /// Small, of any proportions.
-  static func random(_ generator: inout SeededGenerator) throws -> BlockShape {
+  static func random(_ generator: inout Random) throws -> BlockShape {
     let element = [1, 2, 4].randomElement(using: &generator)!
     return try BlockShape(
       headCount: Int.random(in: 1...6, using: &generator),

@@ -1,3 +1,4 @@
+import KVBMTesting
 import Testing
 
 @testable import KVLayout
@@ -123,7 +124,7 @@ struct LayoutErrorTests {
 
   @Test("Overlap of two strided arrays is exact, by counting bytes", arguments: 0..<300)
   func overlapModel(seed: Int) throws {
-    var generator = SeededGenerator(seed: UInt64(seed))
+    var generator = Random(seed: UInt64(seed))
     let counts = (0..<4).map { _ in Int.random(in: 1...3, using: &generator) }
     let run = Int.random(in: 1...3, using: &generator)
     var span = run

@@ -1,4 +1,5 @@
 import BlockIdentity
+import KVBMTesting
 import Testing
 
 @testable import KVLayout
@@ -190,7 +191,7 @@ struct SlotHeaderTests {
     #expect(
       SlotHeader.inspect(slot.bytes, slotBytes: dense.slotBytes + 4096)
         == .failure(.contradiction))
-    var generator = SeededGenerator(seed: 5)
+    var generator = Random(seed: 5)
     for _ in 0..<2000 {
       var noise = [UInt8](repeating: 0, count: 4096)
       for index in noise.indices { noise[index] = UInt8(truncatingIfNeeded: generator.next()) }

@@ -1,20 +1,6 @@
 import BlockIdentity
+import KVBMTesting
 import KVLayout
-
-/// SplitMix64: the same numbers for the same seed, everywhere.
-struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var word = state
-    word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-    return word ^ (word >> 31)
-  }
-}
 
 /// Memory that is filled with noise and frees itself.
 final class Memory {
@@ -22,7 +8,7 @@ final class Memory {
 
   init(count: Int, noise seed: UInt64) {
     bytes = .allocate(byteCount: count, alignment: 4096)
-    var generator = SeededGenerator(seed: seed)
+    var generator = Random(seed: seed)
     for index in 0..<count { bytes[index] = UInt8(truncatingIfNeeded: generator.next()) }
   }
 

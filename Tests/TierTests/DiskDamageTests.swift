@@ -1,4 +1,5 @@
 import Glibc
+import KVBMTesting
 import KVLayout
 import Testing
 
@@ -95,7 +96,7 @@ struct DiskDamageTests {
   func flipped() throws {
     let damaged = try Damaged()
     let sound = try damaged.sealed(1)
-    var generator = SeededGenerator(seed: 3)
+    var generator = Random(seed: 3)
     var places = Array(0..<560) + [4095, 4096, 4097, 8191, 8192, sound.count - 1]
     places += (0..<500).map { _ in Int.random(in: 0..<sound.count, using: &generator) }
     for place in places {
@@ -180,7 +181,7 @@ struct DiskDamageTests {
       try ThreadPoolDriver(threadCount: 3), seed: UInt64(seed), rate: 3)
     let store = try DiskStore.test(directory, outcomes, driver: driver)
     let extent = try store.createExtent(slotBytes: shape.slotBytes)
-    var generator = SeededGenerator(seed: UInt64(seed) + 1)
+    var generator = Random(seed: UInt64(seed) + 1)
     var held: [Int: UInt64] = [:]
     var ticket: UInt64 = 0
     var good = 0

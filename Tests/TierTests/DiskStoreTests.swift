@@ -1,4 +1,5 @@
 import Glibc
+import KVBMTesting
 import KVLayout
 import Testing
 
@@ -134,7 +135,7 @@ struct DiskStoreTests {
     }
     let extents = try (0..<4).map { _ in try store.createExtent(slotBytes: shape.slotBytes) }
     var blocks: [BlockMemory] = []
-    var generator = SeededGenerator(seed: 1)
+    var generator = Random(seed: 1)
     for round in 0..<UInt64(4) {
       for slot in 0..<40 {
         let block = try BlockMemory(shape, round * 100 + UInt64(slot))

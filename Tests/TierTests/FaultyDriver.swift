@@ -1,5 +1,6 @@
 import DiskTier
 import Glibc
+import KVBMTesting
 import Synchronization
 
 /// A driver that does what devices do on bad days: it tears, fails, lies and dawdles, by seed.
@@ -25,7 +26,7 @@ final class FaultyDriver: DiskDriver {
 
   /// Faults at random: one job in `rate` has one.
   convenience init(_ inner: any DiskDriver, seed: UInt64, rate: Int) {
-    let state = Mutex(SeededGenerator(seed: seed))
+    let state = Mutex(Random(seed: seed))
     self.init(inner) { job in
       state.withLock { generator in
         guard Int.random(in: 0..<rate, using: &generator) == 0 else { return nil }

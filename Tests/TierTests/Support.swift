@@ -1,24 +1,10 @@
 import BlockIdentity
 import Glibc
+import KVBMTesting
 import KVLayout
 import Synchronization
 
 @testable import DiskTier
-
-/// SplitMix64: the same numbers for the same seed, everywhere.
-struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var word = state
-    word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-    return word ^ (word >> 31)
-  }
-}
 
 /// A directory that goes, with everything in it, at the last reference.
 final class TemporaryDirectory: Sendable {
@@ -131,7 +117,7 @@ final class BlockMemory: @unchecked Sendable {
 
   func fill(_ number: UInt64) throws {
     let device = AlignedBuffer(count: shape.payloadBytes)
-    var generator = SeededGenerator(seed: number)
+    var generator = Random(seed: number)
     for offset in stride(from: 0, to: shape.payloadBytes - 7, by: 8) {
       device.bytes.storeBytes(of: generator.next(), toByteOffset: offset, as: UInt64.self)
     }

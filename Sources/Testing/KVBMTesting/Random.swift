@@ -1,5 +1,6 @@
-/// One number after another from a seed (SplitMix64): the only randomness of a simulation.
-public struct Random: Sendable {
+/// One number after another from a seed (SplitMix64): the only randomness of simulations, and of
+/// tests that must be repeatable.
+public struct Random: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
   /// Equal seeds give equal numbers.
