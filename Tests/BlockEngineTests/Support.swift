@@ -9,8 +9,9 @@ struct Rig: ~Copyable {
   /// Effects that were drained and not looked at.
   var effects: [Effect] = []
 
+  /// - Parameter windows: `[group]`, where not all groups are full.
   init(
-    host: Int = 8, disk: Int = 0, parts: Int = 1, groups: Int = 1,
+    host: Int = 8, disk: Int = 0, parts: Int = 1, groups: Int = 1, windows: [Int?]? = nil,
     _ change: (inout Limits) -> Void = { _ in }
   ) throws {
     var limits = Limits()
@@ -22,7 +23,8 @@ struct Rig: ~Copyable {
     change(&limits)
     engine = BlockEngine(limits: limits, epoch: 1, seed: 5)
     let classID = try engine.open(slotBytes: 64, host: host, disk: disk)
-    let namespace = try engine.open(groups: groups, parts: parts, in: classID)
+    let namespace = try engine.open(
+      windows: windows ?? Array(repeating: nil, count: groups), parts: parts, in: classID)
     self.classID = classID
     self.namespace = namespace
     engine.addExtent(.host, classID, slots: 0..<UInt32(host))
@@ -44,9 +46,12 @@ struct Rig: ~Copyable {
     return match
   }
 
-  mutating func store(_ id: RequestID, _ keys: [BlockKey], first: Int = 0) throws -> StoreAnswer {
+  mutating func store(
+    _ id: RequestID, _ keys: [BlockKey], first: Int = 0, firstOffered: [Int] = []
+  ) throws -> StoreAnswer {
     let answer = engine.prepareStore(
-      id, in: namespace, keys: keys, firstPosition: first, parentKey: root, now: now)
+      id, in: namespace, keys: keys, firstPosition: first, parentKey: root,
+      firstOffered: firstOffered, now: now)
     try settle()
     return answer
   }
@@ -105,9 +110,14 @@ extension BlockEngine {
   }
 
   mutating func open(groups: Int, parts: Int = 1, in classID: ClassID) throws -> NamespaceID {
-    let place = GroupPlace(classID: classID, partCount: parts)
-    let namespace = openNamespace(groups: Array(repeating: place, count: groups))
-    guard let namespace else { throw RigError() }
+    try open(windows: Array(repeating: nil, count: groups), parts: parts, in: classID)
+  }
+
+  mutating func open(windows: [Int?], parts: Int = 1, in classID: ClassID) throws -> NamespaceID {
+    let groups = windows.map {
+      GroupPlace(classID: classID, partCount: parts, windowBlocks: $0)
+    }
+    guard let namespace = openNamespace(groups: groups) else { throw RigError() }
     return namespace
   }
 }

@@ -44,13 +44,15 @@ extension BlockEngine {
   /// ready. What is staged stays pinned until the request commits, is cancelled, or reaches that
   /// deadline.
   ///
-  /// A position counts when every group has it. Windowed groups, of which a prefix needs only the
-  /// last blocks, will narrow `Staging`'s and `held`'s ranges by group; today's are full attention.
+  /// A prefix counts when every full group has all of its blocks and every windowed group the last
+  /// ones, as many as its window has: `GroupPlace.windowBlocks`. Blocks before `firstPosition` are
+  /// never needed.
   ///
   /// - Parameters:
   ///   - keys: Those of the positions from `firstPosition` on that the device does not have.
   ///   - parentKey: The key before them; the sequence's root at position 0.
-  /// - Returns: `none` also when too many requests are under way, or the request is loading.
+  /// - Returns: The longest prefix that is ready, and pinned; `none` also when too many requests are
+  ///   under way, or the request is loading.
   /// - Complexity: O(`keys.count` × groups).
   public mutating func match(
     _ id: RequestID, in namespace: NamespaceID, keys: Span<BlockKey>, firstPosition: Int,
@@ -81,6 +83,9 @@ extension BlockEngine {
   /// runs to its proven end, whatever happens to the request: each rank reports once through
   /// `completed`, with its number as the part, and `loadEnded` follows. A load has no deadline.
   ///
+  /// Of each group the blocks that the prefix needs are loaded. Where a group is windowed, only the
+  /// whole promise can be taken up: a shorter prefix needs others, which are not pinned.
+  ///
   /// - Returns: Nil without such a promise in force; then nothing changes.
   /// - Complexity: O(`count` × groups).
   public mutating func commit(_ id: RequestID, count: Int, now: Time) -> OperationID? {
@@ -109,14 +114,17 @@ extension BlockEngine {
   /// - Parameters:
   ///   - keys: Those of the full blocks of confirmed tokens from `firstPosition` on.
   ///   - parentKey: The key before them; the sequence's root at position 0.
+  ///   - firstOffered: `[group]`: of how many of the first keys the engine has no block in that
+  ///     group any more; positive in windowed groups only. They are no obstacle to `coveredCount`.
+  ///     Empty when it has them all.
   /// - Complexity: O(`keys.count` × groups).
   public mutating func prepareStore(
     _ id: RequestID, in namespace: NamespaceID, keys: Span<BlockKey>, firstPosition: Int,
-    parentKey: BlockKey, now: Time
+    parentKey: BlockKey, firstOffered: [Int] = [], now: Time
   ) -> StoreAnswer {
     guard fault == nil else { return .none }
     do throws(PoolError) {
-      return try beginStores(id, namespace, keys, firstPosition, parentKey, now)
+      return try beginStores(id, namespace, keys, firstPosition, parentKey, firstOffered, now)
     } catch {
       poison(error)
       return .none
@@ -126,11 +134,11 @@ extension BlockEngine {
   /// As above, with an array.
   public mutating func prepareStore(
     _ id: RequestID, in namespace: NamespaceID, keys: [BlockKey], firstPosition: Int = 0,
-    parentKey: BlockKey = .none, now: Time
+    parentKey: BlockKey = .none, firstOffered: [Int] = [], now: Time
   ) -> StoreAnswer {
     prepareStore(
       id, in: namespace, keys: keys.span, firstPosition: firstPosition, parentKey: parentKey,
-      now: now)
+      firstOffered: firstOffered, now: now)
   }
 
   /// Notes how one part of an operation ended; with the last part, the operation ends.

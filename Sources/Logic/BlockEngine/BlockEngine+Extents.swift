@@ -48,6 +48,7 @@ extension BlockEngine {
     for group in groups {
       precondition(pools.contains(group.classID), "a group lies in a class that was not opened")
       precondition((1...32).contains(group.partCount), "a block has 1 to 32 parts")
+      precondition(group.windowBlocks ?? 1 > 0, "a window has at least 1 block")
     }
   }
 

@@ -44,15 +44,16 @@ extension BlockEngine {
       let request = requests[entry]
       let groups = namespaces[Int(request.namespace.rawValue)]
       try require(requests.entry(of: request.id) == entry, "a request under another's name")
-      try require(request.held.count == request.heldCount * groups.count, "a torn promise")
+      let rows = request.promise.rows(groups)
       try require(
-        request.held.isEmpty || request.load != nil || leased.contains(entry), "a lost lease")
+        request.promise.blocks.count == rows.last?.upperBound ?? 0, "a torn promise")
+      try require(
+        request.promise.isEmpty || request.load != nil || leased.contains(entry), "a lost lease")
       try require(request.holds.isEmpty || staging.contains(entry), "a lost staging")
       try require(
         request.load.map { operations[$0]?.request == entry } ?? true, "a load without a request")
-      for index in request.held.indices {
-        let classID = groups[index / request.heldCount].classID
-        expected[2 * Int(classID.rawValue)].pins += 1
+      for (group, row) in rows.enumerated() {
+        expected[2 * Int(groups[group].classID.rawValue)].pins += row.count
       }
       for (index, hold) in request.holds.enumerated() {
         let classID = groups[hold.group].classID
@@ -140,7 +141,7 @@ extension BlockEngine {
   public func leasedBlockCount(of engine: EngineID) -> Int {
     requests.liveEntries.reduce(0) { sum, entry in
       let isLeased = requests[entry].id.engine == engine && requests[entry].load == nil
-      return sum + (isLeased ? requests[entry].held.count : 0)
+      return sum + (isLeased ? requests[entry].promise.blocks.count : 0)
     }
   }
 

@@ -3,15 +3,20 @@ extension BlockEngine {
     _ id: RequestID, _ count: Int, _ now: Time
   ) throws(PoolError) -> OperationID? {
     guard let entry = requests.entry(of: id), requests[entry].load == nil, count > 0,
-      count <= requests[entry].heldCount
+      count <= requests[entry].promise.count
     else {
       counters.invalidCalls += 1
       return nil
     }
     let groups = namespaces[Int(requests[entry].namespace.rawValue)]
+    // The windows of a shorter prefix are not pinned, and may not be there.
+    guard count == requests[entry].promise.count || !groups.hasWindow else {
+      counters.shortLoadsRefused += 1
+      return nil
+    }
     try dropStaging(of: entry)
     requests[entry].stagingDeadline = nil
-    try shortenPromise(of: entry, groups, to: count)
+    if count < requests[entry].promise.count { try shortenPromise(of: entry, groups, to: count) }
     let partCount = groups.map(\.partCount).max() ?? 1
     let operation = try begin(
       Operation(
@@ -19,51 +24,54 @@ extension BlockEngine {
         target: .none, deadline: now, outstandingParts: ~0 >> UInt32(32 - partCount),
         owner: id.engine, request: entry))
     requests[entry].load = operation
-    let held = requests[entry].held
-    let first = requests[entry].heldFirst
-    for index in 0..<count {
-      for group in groups.indices {
-        effects.append(
-          .onboard(
-            operation, id, position: first + index, group: group,
-            from: BlockRef(
-              tier: .host, classID: groups[group].classID, block: held[group * count + index])))
-      }
-    }
-    touchDisk(held, groups)
+    onboard(requests[entry].promise, groups, operation, id)
+    touchDisk(requests[entry].promise, groups)
     return operation
   }
 
-  /// Releases what is behind the first `count` positions of a promise.
+  /// Has the blocks of a promise copied to the device, position by position.
+  private mutating func onboard(
+    _ promise: Promise, _ groups: [GroupPlace], _ operation: OperationID, _ id: RequestID
+  ) {
+    let rows = promise.rows(groups)
+    for index in 0..<promise.count {
+      for (group, row) in rows.enumerated() {
+        let place = row.upperBound - promise.count + index
+        guard place >= row.lowerBound else { continue }
+        let source = BlockRef(
+          tier: .host, classID: groups[group].classID, block: promise.blocks[place])
+        effects.append(
+          .onboard(operation, id, position: promise.first + index, group: group, from: source))
+      }
+    }
+  }
+
+  /// Releases what is behind the first `count` positions of a promise whose groups are all full.
   private mutating func shortenPromise(
     of entry: Int, _ groups: [GroupPlace], to count: Int
   ) throws(PoolError) {
-    let heldCount = requests[entry].heldCount
-    guard count < heldCount else { return }
-    var (kept, rest): ([BlockID], [BlockID]) = ([], [])
-    for group in groups.indices {
-      let row = requests[entry].held[(group * heldCount)..<((group + 1) * heldCount)]
-      kept += row.prefix(count)
-      rest += row.dropFirst(count)
+    let promise = requests[entry].promise
+    var kept = Promise(first: promise.first, count: count)
+    var rest = Promise(first: promise.first + count, count: promise.count - count)
+    for row in promise.rows(groups) {
+      kept.blocks += promise.blocks[row].prefix(count)
+      rest.blocks += promise.blocks[row].dropFirst(count)
     }
-    requests[entry].held = kept
-    requests[entry].heldCount = count
+    requests[entry].promise = kept
     if bugs.contains(.leakRest) { return }
-    try forEachGroup(of: rest, groups) { (pool, ids) throws(PoolError) in
+    try forEachRow(of: rest, groups) { (pool, ids) throws(PoolError) in
       try pool.release(ids)
     }
   }
 
   /// The disk copies of what is loaded are used as well, or the prompts that are asked for most
   /// would be the first to leave the disk.
-  private func touchDisk(_ held: [BlockID], _ groups: [GroupPlace]) {
-    let count = held.count / groups.count
-    for group in groups.indices {
+  private func touchDisk(_ promise: Promise, _ groups: [GroupPlace]) {
+    for (group, row) in promise.rows(groups).enumerated() {
       let classID = groups[group].classID
       guard pools[.disk, classID].pool.counts.cached > 0 else { continue }
-      for index in (0..<count).reversed() {
-        let slot = held[group * count + index].slot
-        let name = pools[.host, classID].records[slot].indexKey
+      for block in promise.blocks[row].reversed() {
+        let name = pools[.host, classID].records[block.slot].indexKey
         if let copy = pools[.disk, classID].pool.block(for: name) {
           try? pools[.disk, classID].pool.touch(copy)
         }
@@ -77,12 +85,12 @@ extension BlockEngine {
     // A load that was abandoned has no request any more.
     guard requests.isLive(load.request), requests[load.request].load == id else { return }
     let entry = load.request
-    let count = requests[entry].heldCount
+    let count = requests[entry].promise.count
     if load.hasFailed {
       counters.loadsFailed += 1
       if !bugs.contains(.offerAgain) { requests[entry].offerLimit = 0 }
     } else {
-      counters.blocksLoaded += requests[entry].held.count
+      counters.blocksLoaded += requests[entry].promise.blocks.count
     }
     effects.append(.loadEnded(id, requests[entry].id, loadedCount: load.hasFailed ? 0 : count))
     requests[entry].load = nil
@@ -94,10 +102,11 @@ extension BlockEngine {
   mutating func condemnSources(of load: Operation) throws(PoolError) {
     guard requests.isLive(load.request), !bugs.contains(.trustHost) else { return }
     let groups = namespaces[Int(requests[load.request].namespace.rawValue)]
-    let held = requests[load.request].held
-    let count = held.count / groups.count
-    for (index, block) in held.enumerated() {
-      try removeIfFound(.host, groups[index / count].classID, block, .corrupt)
+    let promise = requests[load.request].promise
+    for (group, row) in promise.rows(groups).enumerated() {
+      for block in promise.blocks[row] {
+        try removeIfFound(.host, groups[group].classID, block, .corrupt)
+      }
     }
   }
 

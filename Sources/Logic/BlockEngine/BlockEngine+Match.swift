@@ -50,31 +50,41 @@ extension BlockEngine {
   private mutating func hold(
     _ walk: Walk, _ keys: Span<BlockKey>, _ now: Time
   ) throws(PoolError) -> Int {
-    var blocks: [BlockID] = []
-    let readyCount = findReady(walk, keys, &blocks)
-    try forEachGroup(of: blocks, walk.groups) { (pool, ids) throws(PoolError) in
+    let promise = findReady(walk, keys)
+    try forEachRow(of: promise, walk.groups) { (pool, ids) throws(PoolError) in
       try pool.pin(ids)
     }
     // Only now: the pins of before must not lapse while new ones are taken.
     try release(heldBy: walk.entry)
-    guard readyCount > 0 else { return 0 }
-    requests[walk.entry].held = blocks
-    requests[walk.entry].heldCount = readyCount
-    requests[walk.entry].heldFirst = walk.firstPosition
+    guard promise.count > 0 else { return 0 }
+    requests[walk.entry].promise = promise
     requests[walk.entry].leaseEnd = now + limits.leaseNanoseconds
     if !requests[walk.entry].isLeased {
       requests[walk.entry].isLeased = true
       leased.append(walk.entry)
     }
-    return readyCount
+    return promise.count
   }
 
-  /// The positions that all groups have ready, and their blocks, `[group][position]`.
-  private func findReady(
+  /// The longest prefix that has what each group needs ready, and these blocks.
+  private func findReady(_ walk: Walk, _ keys: Span<BlockKey>) -> Promise {
+    var blocks: [BlockID] = []
+    let count = findPrefix(walk, keys, &blocks)
+    guard count > 0 && walk.groups.hasWindow else {
+      return Promise(first: walk.firstPosition, count: count, blocks: blocks)
+    }
+    return narrow(walk, keys, fullCount: count, fullRows: blocks)
+  }
+
+  /// The positions that all full groups have ready, and their blocks, `[full group][position]`.
+  private func findPrefix(
     _ walk: Walk, _ keys: Span<BlockKey>, _ blocks: inout [BlockID]
   ) -> Int {
     var readyCount = walk.offeredCount
-    for (group, place) in walk.groups.enumerated() where readyCount > 0 {
+    var rowCount = 0
+    for (group, place) in walk.groups.enumerated()
+    where readyCount > 0 && place.windowBlocks == nil {
+      defer { rowCount += 1 }
       var found = [BlockID](repeating: .none, count: readyCount)
       var ids = found.mutableSpan
       let count: Int
@@ -83,7 +93,7 @@ extension BlockEngine {
       } else {
         let names = (0..<readyCount).map { keys[$0].inGroup(group) }
         count = pools[.host, place.classID].pool.findPrefix(names.span, into: &ids)
-        if bugs.contains(.forgetGroup) {
+        if bugs.contains(.forgetGroup) && rowCount > 0 {
           for position in count..<readyCount { found[position] = blocks[position] }
           blocks += found
           continue
@@ -94,7 +104,7 @@ extension BlockEngine {
         // The groups before have too many: keep the first `count` of each.
         let rows = blocks
         blocks.removeAll(keepingCapacity: true)
-        for row in 0..<group { blocks += rows[(row * readyCount)..<(row * readyCount + count)] }
+        for row in 0..<rowCount { blocks += rows[(row * readyCount)..<(row * readyCount + count)] }
         readyCount = count
       }
       blocks += found
@@ -102,18 +112,15 @@ extension BlockEngine {
     return readyCount
   }
 
-  /// Calls `body` for each group with its pool and its share of `[group][position]`.
-  func forEachGroup(
-    of blocks: [BlockID], _ groups: [GroupPlace],
+  /// Calls `body` for each group with its pool and its blocks of a promise.
+  func forEachRow(
+    of promise: Promise, _ groups: [GroupPlace],
     _ body: (inout BlockPool<LeafFirst>, Span<BlockID>) throws(PoolError) -> Void
   ) throws(PoolError) {
-    let count = blocks.count / groups.count
-    guard count > 0 else { return }
-    let ids = blocks.span
-    for group in groups.indices {
-      try body(
-        &pools[.host, groups[group].classID].pool,
-        ids.extracting((group * count)..<((group + 1) * count)))
+    guard promise.count > 0 else { return }
+    let ids = promise.blocks.span
+    for (group, row) in promise.rows(groups).enumerated() {
+      try body(&pools[.host, groups[group].classID].pool, ids.extracting(row))
     }
   }
 
@@ -121,11 +128,10 @@ extension BlockEngine {
 
   /// Gives back the pins of a request's ready prefix.
   mutating func release(heldBy entry: Int) throws(PoolError) {
-    let blocks = exchange(&requests[entry].held, with: [])
-    requests[entry].heldCount = 0
-    guard !blocks.isEmpty else { return }
+    let promise = exchange(&requests[entry].promise, with: Promise())
+    guard !promise.isEmpty else { return }
     let groups = namespaces[Int(requests[entry].namespace.rawValue)]
-    try forEachGroup(of: blocks, groups) { (pool, ids) throws(PoolError) in
+    try forEachRow(of: promise, groups) { (pool, ids) throws(PoolError) in
       try pool.release(ids)
     }
   }
@@ -134,7 +140,7 @@ extension BlockEngine {
   mutating func endLeases(_ isOver: (Request) -> Bool) throws(PoolError) {
     var kept: [Int] = []
     for entry in leased {
-      if requests[entry].load == nil && !requests[entry].held.isEmpty {
+      if requests[entry].load == nil && !requests[entry].promise.isEmpty {
         guard isOver(requests[entry]), !bugs.contains(.keepLease) else {
           kept.append(entry)
           continue

@@ -11,6 +11,7 @@ extension BlockEngine {
     {
       return 0
     }
+    guard !walk.groups.hasWindow else { return 0 }
     let canStage = readyCount < walk.offeredCount && canCover(walk, keys, readyCount)
     guard canStage || !requests[walk.entry].holds.isEmpty else { return 0 }
 
@@ -124,7 +125,7 @@ extension BlockEngine {
         place += 1
         continue
       }
-      let block = requests[walk.entry].held[group * readyCount + readyCount - 1]
+      let block = requests[walk.entry].promise.lastBlock(of: group, walk.groups)
       guard let hold = try hold(block, classID, at: position, group) else { continue }
       holds.insert(hold, at: place)
       place += 1

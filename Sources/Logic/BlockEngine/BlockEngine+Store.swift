@@ -1,15 +1,20 @@
 extension BlockEngine {
   mutating func beginStores(
     _ id: RequestID, _ namespace: NamespaceID, _ keys: Span<BlockKey>, _ firstPosition: Int,
-    _ parentKey: BlockKey, _ now: Time
+    _ parentKey: BlockKey, _ firstOffered: [Int], _ now: Time
   ) throws(PoolError) -> StoreAnswer {
     guard let keyCount = accept(namespace, keys.count, firstPosition) else { return .none }
     var answer = StoreAnswer.none
     let walk = Walk(
       entry: -1, groups: namespaces[Int(namespace.rawValue)], namespace: namespace,
       firstPosition: firstPosition, parentKey: parentKey, offeredCount: keyCount)
+    guard isValid(firstOffered, walk.groups) else {
+      counters.invalidCalls += 1
+      return .none
+    }
     for index in 0..<keyCount {
-      for group in walk.groups.indices {
+      for group in walk.groups.indices
+      where firstOffered.isEmpty || index >= firstOffered[group] {
         let record = walk.record(keys, index, group)
         guard let isNew = try beginStore(id, record, walk.groups[group], now) else {
           return answer
@@ -19,6 +24,13 @@ extension BlockEngine {
       answer.coveredCount += 1
     }
     return answer
+  }
+
+  /// Whether only blocks of windowed groups are left out.
+  private func isValid(_ firstOffered: [Int], _ groups: [GroupPlace]) -> Bool {
+    guard !firstOffered.isEmpty else { return true }
+    return firstOffered.count == groups.count
+      && zip(firstOffered, groups).allSatisfy { $0 == 0 || $0 > 0 && $1.windowBlocks != nil }
   }
 
   /// Takes one block in, where it is absent and wanted.

@@ -39,11 +39,15 @@ public struct GroupPlace: Hashable, Sendable {
   public var classID: ClassID
   /// Ranks that write a part each, 1...32.
   public var partCount: Int
+  /// How many of its last blocks a prefix needs in this group, at least 1: those that a sliding
+  /// window reaches back to. Nil when it needs them all: full attention.
+  public var windowBlocks: Int?
 
   /// A group whose blocks have so many parts and lie in slots of that class.
-  public init(classID: ClassID, partCount: Int) {
+  public init(classID: ClassID, partCount: Int, windowBlocks: Int? = nil) {
     self.classID = classID
     self.partCount = partCount
+    self.windowBlocks = windowBlocks
   }
 }
 

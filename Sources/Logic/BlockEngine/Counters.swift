@@ -72,6 +72,9 @@ public struct Counters: Equatable, Sendable {
   public var writesLapsed = 0
   /// Calls that name what there is not: a namespace, more blocks than promised.
   public var invalidCalls = 0
+  /// Commits of less than was promised where a group is windowed: a shorter prefix has other
+  /// windows.
+  public var shortLoadsRefused = 0
 
   /// All zero.
   public init() {}
@@ -107,7 +110,7 @@ extension Counters {
       ("diskExhausted", \.diskExhausted), ("keysCut", \.keysCut),
       ("storesNotAdmitted", \.storesNotAdmitted), ("writesNotAdmitted", \.writesNotAdmitted),
       ("writesDropped", \.writesDropped), ("writesLapsed", \.writesLapsed),
-      ("invalidCalls", \.invalidCalls),
+      ("invalidCalls", \.invalidCalls), ("shortLoadsRefused", \.shortLoadsRefused),
     ]
   }
 }

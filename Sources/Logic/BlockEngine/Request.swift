@@ -3,12 +3,9 @@ struct Request {
   let id: RequestID
   /// The namespace of what it holds.
   var namespace: NamespaceID
-  /// Pins of the ready prefix, `[group][position]`: until the lease ends, or the load does.
-  var held: [BlockID] = []
-  /// Positions that `held` covers, and the first of them.
-  var heldCount = 0
-  var heldFirst = 0
-  /// When `held` goes unless the request is loading.
+  /// Pins of the ready prefix: until the lease ends, or the load does.
+  var promise = Promise()
+  /// When `promise` goes unless the request is loading.
   var leaseEnd = Time(nanoseconds: 0)
   /// Blocks that are staged, or were, for this request: ordered by position, then group.
   var holds: [StagingHold] = []
