@@ -47,10 +47,11 @@ struct Rig: ~Copyable {
   }
 
   mutating func store(
-    _ id: RequestID, _ keys: [BlockKey], first: Int = 0, firstOffered: [Int] = []
+    _ id: RequestID, _ keys: [BlockKey], first: Int = 0, parentKey: BlockKey = root,
+    firstOffered: [Int] = []
   ) throws -> StoreAnswer {
     let answer = engine.prepareStore(
-      id, in: namespace, keys: keys, firstPosition: first, parentKey: root,
+      id, in: namespace, keys: keys, firstPosition: first, parentKey: parentKey,
       firstOffered: firstOffered, now: now)
     try settle()
     return answer
@@ -134,6 +135,11 @@ extension Effect {
 }
 
 let root = BlockKey(high: 1, low: 1)
+
+/// The key before a sequence's position.
+func parent(_ position: Int, sequence: Int = 0) -> BlockKey {
+  position == 0 ? root : key(position - 1, sequence: sequence)
+}
 
 /// A sequence's key; different sequences share nothing.
 func key(_ position: Int, sequence: Int = 0) -> BlockKey {

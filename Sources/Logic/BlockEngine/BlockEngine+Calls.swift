@@ -51,8 +51,8 @@ extension BlockEngine {
   /// - Parameters:
   ///   - keys: Those of the positions from `firstPosition` on that the device does not have.
   ///   - parentKey: The key before them; the sequence's root at position 0.
-  /// - Returns: The longest prefix that is ready, and pinned; `none` also when too many requests are
-  ///   under way, or the request is loading.
+  /// - Returns: The longest ready prefix; `none` also when too many requests are under way, or the
+  ///   request is loading.
   /// - Complexity: O(`keys.count` × groups).
   public mutating func match(
     _ id: RequestID, in namespace: NamespaceID, keys: Span<BlockKey>, firstPosition: Int,

@@ -11,7 +11,7 @@ extension BlockEngine {
     {
       return 0
     }
-    guard !walk.groups.hasWindow else { return 0 }
+    if walk.groups.hasWindow { return try stageWindows(walk, keys, readyCount, now) }
     let canStage = readyCount < walk.offeredCount && canCover(walk, keys, readyCount)
     guard canStage || !requests[walk.entry].holds.isEmpty else { return 0 }
 
@@ -38,15 +38,21 @@ extension BlockEngine {
 
   /// Whether every group has the block, somewhere.
   private func canCover(_ walk: Walk, _ keys: Span<BlockKey>, _ index: Int) -> Bool {
-    for (group, place) in walk.groups.enumerated() {
-      let name = keys[index].inGroup(group)
-      guard
-        pools[.host, place.classID].pool.contains(name)
-          || arriving[Place(classID: place.classID, key: name)] != nil
-          || pools[.disk, place.classID].pool.contains(name)
-      else { return false }
-    }
-    return true
+    walk.groups.indices.allSatisfy { isKnown(keys[index], $0, walk) }
+  }
+
+  /// Whether a group's block of a key is ready, on its way, or on disk.
+  func isKnown(_ key: BlockKey, _ group: Int, _ walk: Walk) -> Bool {
+    isHere(key, group, walk)
+      || pools[.disk, walk.groups[group].classID].pool.contains(key.inGroup(group))
+  }
+
+  /// Whether it is ready or on its way.
+  func isHere(_ key: BlockKey, _ group: Int, _ walk: Walk) -> Bool {
+    let classID = walk.groups[group].classID
+    let name = key.inGroup(group)
+    return pools[.host, classID].pool.contains(name)
+      || arriving[Place(classID: classID, key: name)] != nil
   }
 
   /// Takes over or acquires the holds of one position; false when one cannot be had.
@@ -72,13 +78,13 @@ extension BlockEngine {
   }
 
   /// Whether the hold's block is on its way or found; it may have been condemned meanwhile.
-  private func isOfUse(_ hold: StagingHold, _ walk: Walk) -> Bool {
+  func isOfUse(_ hold: StagingHold, _ walk: Walk) -> Bool {
     hold.operation != nil
       || pools[.host, walk.groups[hold.group].classID].pool.key(of: hold.block) != nil
   }
 
   /// A hold on a block that is ready, on its way, or known.
-  private mutating func acquire(
+  mutating func acquire(
     _ walk: Walk, _ record: BlockRecord, _ now: Time
   ) throws(PoolError) -> StagingHold? {
     let group = Int(record.group)
@@ -101,7 +107,7 @@ extension BlockEngine {
   }
 
   /// A hold on a block that is ready; nil without room for it.
-  private mutating func hold(
+  mutating func hold(
     _ block: BlockID, _ classID: ClassID, at position: Int, _ group: Int
   ) throws(PoolError) -> StagingHold? {
     let isNew = pools[.host, classID].notes[block.slot].holdCount == 0
