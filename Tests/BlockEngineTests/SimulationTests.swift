@@ -31,7 +31,9 @@ struct SimulationTests {
     #expect(tally.loadsEnded > 100 && tally.loadsCorrupt > 0 && tally.pendingBlocks > 100)
     #expect(tally.restarts > 0 && tally.detaches > 0 && tally.quietMoments > 0)
     #expect(tally.extentsAdded > 0 && tally.extentsRetired > 0 && tally.duplicatesFound > 0)
+    #expect(tally.windowedLoads > 20 && tally.windowedPendingBlocks > 100)
     let counters = tally.counters
+    #expect(counters.shortLoadsRefused > 0)
     #expect(counters.corruptCopies > 0 && counters.staleReports > 0 && counters.blocksStaged > 0)
     #expect(counters.storesTimedOut > 0 && counters.readsTimedOut > 0)
     #expect(counters.writesTimedOut > 0 && counters.stagingExpired > 0)

@@ -27,7 +27,7 @@ extension BlockEngine {
   public mutating func openNamespace(groups: [GroupPlace] = []) -> NamespaceID? {
     guard namespaces.count < limits.namespaceLimit else { return nil }
     checkPlaces(groups)
-    namespaces.append(groups)
+    namespaces.append(bugs.contains(.shortWindow) ? groups.map(\.shortened) : groups)
     return NamespaceID(UInt16(namespaces.count - 1))
   }
 

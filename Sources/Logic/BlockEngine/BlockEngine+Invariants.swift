@@ -55,6 +55,7 @@ extension BlockEngine {
       for (group, row) in rows.enumerated() {
         expected[2 * Int(groups[group].classID.rawValue)].pins += row.count
       }
+      try checkPlaces(request.promise, groups)
       for (index, hold) in request.holds.enumerated() {
         let classID = groups[hold.group].classID
         let place = 2 * Int(classID.rawValue)
@@ -79,6 +80,21 @@ extension BlockEngine {
     for (ref, count) in holdCounts {
       let noted = pools[.host, ref.classID].notes[ref.block.slot].holdCount
       try require(noted == count, "\(count) holds on \(ref), \(noted) noted")
+    }
+  }
+
+  /// Each block of a promise is the group's, at the place that the promise has it for.
+  private func checkPlaces(
+    _ promise: Promise, _ groups: [GroupPlace]
+  ) throws(BrokenInvariant) {
+    for (group, row) in promise.rows(groups).enumerated() {
+      for (index, block) in promise.blocks[row].enumerated() {
+        let record = pools[.host, groups[group].classID].records[block.slot]
+        let position = promise.first + promise.count - row.count + index
+        try require(
+          Int(record.group) == group && Int(record.position) == position,
+          "\(record) promised for position \(position) of group \(group)")
+      }
     }
   }
 

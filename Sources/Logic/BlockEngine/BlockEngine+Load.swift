@@ -10,7 +10,9 @@ extension BlockEngine {
     }
     let groups = namespaces[Int(requests[entry].namespace.rawValue)]
     // The windows of a shorter prefix are not pinned, and may not be there.
-    guard count == requests[entry].promise.count || !groups.hasWindow else {
+    guard
+      count == requests[entry].promise.count || !groups.hasWindow || bugs.contains(.grantShorter)
+    else {
       counters.shortLoadsRefused += 1
       return nil
     }
@@ -36,8 +38,9 @@ extension BlockEngine {
     let rows = promise.rows(groups)
     for index in 0..<promise.count {
       for (group, row) in rows.enumerated() {
-        let place = row.upperBound - promise.count + index
-        guard place >= row.lowerBound else { continue }
+        let isFirst = bugs.contains(.wrongEnd)
+        let place = isFirst ? row.lowerBound + index : row.upperBound - promise.count + index
+        guard row.contains(place) else { continue }
         let source = BlockRef(
           tier: .host, classID: groups[group].classID, block: promise.blocks[place])
         effects.append(
@@ -52,16 +55,13 @@ extension BlockEngine {
   ) throws(PoolError) {
     let promise = requests[entry].promise
     var kept = Promise(first: promise.first, count: count)
-    var rest = Promise(first: promise.first + count, count: promise.count - count)
-    for row in promise.rows(groups) {
-      kept.blocks += promise.blocks[row].prefix(count)
-      rest.blocks += promise.blocks[row].dropFirst(count)
+    for (group, row) in promise.rows(groups).enumerated() {
+      let rest = row.dropFirst(groups[group].neededCount(of: count))
+      kept.blocks += promise.blocks[row.lowerBound..<rest.lowerBound]
+      if bugs.contains(.leakRest) { continue }
+      try pools[.host, groups[group].classID].pool.release(promise.blocks.span.extracting(rest))
     }
     requests[entry].promise = kept
-    if bugs.contains(.leakRest) { return }
-    try forEachRow(of: rest, groups) { (pool, ids) throws(PoolError) in
-      try pool.release(ids)
-    }
   }
 
   /// The disk copies of what is loaded are used as well, or the prompts that are asked for most

@@ -13,8 +13,10 @@ extension BlockEngine {
       return .none
     }
     for index in 0..<keyCount {
-      for group in walk.groups.indices
-      where firstOffered.isEmpty || index >= firstOffered[group] {
+      for group in walk.groups.indices {
+        let isDropped = !firstOffered.isEmpty && index < firstOffered[group]
+        if isDropped && bugs.contains(.stopAtDropped) { return answer }
+        if isDropped && !bugs.contains(.storeDropped) { continue }
         let record = walk.record(keys, index, group)
         guard let isNew = try beginStore(id, record, walk.groups[group], now) else {
           return answer

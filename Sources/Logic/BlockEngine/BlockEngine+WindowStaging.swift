@@ -122,7 +122,8 @@ extension BlockEngine {
     var kept = holds[...]
     var absent: [(index: Int, group: Int)] = []
     let first = walk.groups.map { place in
-      place.windowBlocks.map { max(0, target.upperBound - $0) } ?? target.lowerBound
+      let window = place.windowBlocks.map { bugs.contains(.stageShort) ? $0 - 1 : $0 }
+      return window.map { max(0, target.upperBound - $0) } ?? target.lowerBound
     }
     for index in min(target.lowerBound, first.min() ?? 0)..<target.upperBound {
       for group in walk.groups.indices where index >= first[group] {

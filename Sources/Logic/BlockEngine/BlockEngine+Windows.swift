@@ -9,7 +9,8 @@ extension BlockEngine {
   ) -> Promise {
     var search = WindowSearch(walk.groups)
     let count = search.longest(upTo: fullCount) { group, index in
-      pools[.host, walk.groups[group].classID].pool.contains(keys[index].inGroup(group))
+      bugs.contains(.ignoreHole)
+        || pools[.host, walk.groups[group].classID].pool.contains(keys[index].inGroup(group))
     }
     var promise = Promise(first: walk.firstPosition, count: count)
     var fullStart = 0
@@ -21,8 +22,10 @@ extension BlockEngine {
       }
       for index in (count - place.neededCount(of: count))..<count {
         let name = keys[index].inGroup(group)
+        let block = pools[.host, place.classID].pool.block(for: name)
+        let substitute = bugs.contains(.ignoreHole) ? promise.blocks.last : nil
         // It was there a moment ago; no block at all would be refused when it is pinned.
-        promise.blocks.append(pools[.host, place.classID].pool.block(for: name) ?? .none)
+        promise.blocks.append(block ?? substitute ?? .none)
       }
     }
     return promise

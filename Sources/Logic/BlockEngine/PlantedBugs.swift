@@ -43,4 +43,18 @@ package struct PlantedBugs: OptionSet, Sendable {
   package static let leakRest = PlantedBugs(rawValue: 1 << 18)
   /// Requests wait for staging without a deadline.
   package static let waitForever = PlantedBugs(rawValue: 1 << 19)
+  /// Windows are a block shorter than they should be.
+  package static let shortWindow = PlantedBugs(rawValue: 1 << 20)
+  /// A window's blocks are taken for the first ones of the prefix.
+  package static let wrongEnd = PlantedBugs(rawValue: 1 << 21)
+  /// A window is complete whatever is missing in it.
+  package static let ignoreHole = PlantedBugs(rawValue: 1 << 22)
+  /// Less than was promised can be loaded, with the windows of the promise.
+  package static let grantShorter = PlantedBugs(rawValue: 1 << 23)
+  /// Blocks that the engine does not have any more are stored.
+  package static let storeDropped = PlantedBugs(rawValue: 1 << 24)
+  /// A block that the engine does not have any more ends what is covered.
+  package static let stopAtDropped = PlantedBugs(rawValue: 1 << 25)
+  /// Of a window all but its first block is staged.
+  package static let stageShort = PlantedBugs(rawValue: 1 << 26)
 }

@@ -30,6 +30,12 @@ struct Promise {
 extension GroupPlace {
   /// How many of the last blocks of a prefix of `count` blocks must be there to go on behind it.
   func neededCount(of count: Int) -> Int { min(count, windowBlocks ?? count) }
+
+  /// With a window that is wrong, for a simulation to find.
+  var shortened: GroupPlace {
+    GroupPlace(
+      classID: classID, partCount: partCount, windowBlocks: windowBlocks.map { max(1, $0 - 1) })
+  }
 }
 
 extension [GroupPlace] {

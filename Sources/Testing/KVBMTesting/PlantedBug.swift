@@ -7,6 +7,8 @@ public enum PlantedBug: String, CaseIterable, Sendable {
   case acceptStale, countTwice, stageTwice, stageUnbounded, offerAgain, abandonLoad, forgetGroup
   case forgetOwner, keepLease, writeUnbounded, adoptOlder, trustHost, unpinnedRead, leakRest
   case waitForever
+  // Where groups are windowed.
+  case shortWindow, wrongEnd, ignoreHole, grantShorter, storeDropped, stopAtDropped, stageShort
   /// The disk driver reports success without looking at checksums.
   case skipVerification
   /// Ranks load without looking at checksums.
@@ -37,6 +39,13 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     case .unpinnedRead: .unpinnedRead
     case .leakRest: .leakRest
     case .waitForever: .waitForever
+    case .shortWindow: .shortWindow
+    case .wrongEnd: .wrongEnd
+    case .ignoreHole: .ignoreHole
+    case .grantShorter: .grantShorter
+    case .storeDropped: .storeDropped
+    case .stopAtDropped: .stopAtDropped
+    case .stageShort: .stageShort
     case .skipVerification, .skipHostVerification, .keepEpoch: []
     }
   }

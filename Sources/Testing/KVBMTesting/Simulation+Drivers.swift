@@ -34,6 +34,7 @@ extension Simulation {
       }
     }
     for load in onboards {
+      checkPieces(load.operation, load.pieces)
       for part in 0..<Machine.partCountMax {
         add(load.operation, part, .onboard(load.request.engine, load.pieces))
       }
@@ -58,10 +59,7 @@ extension Simulation {
       check(false, "an effect for a request or a block that is not there")
       return nil
     }
-    return BlockRecord(
-      key: prompt.keys[position], parentKey: prompt.parentKeys[position],
-      position: UInt32(position), group: UInt8(group),
-      namespace: NamespaceID(UInt16(prompt.namespace)))
+    return record(prompt, position, group)
   }
 
   private mutating func add(_ operation: OperationID, _ part: Int, _ work: Job.Work) {

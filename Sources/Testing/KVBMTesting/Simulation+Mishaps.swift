@@ -74,6 +74,7 @@ extension Simulation {
     }
     if bug != .keepEpoch { epoch += 1 }
     attached = []
+    chooseModels()
     live = []
     prompts = [:]
     loads = [:]

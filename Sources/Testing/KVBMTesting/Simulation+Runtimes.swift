@@ -5,9 +5,15 @@ extension Simulation {
   private mutating func anyEngine() -> Runtime {
     if attached.count < 3 {
       engineCount += 1
-      attached.append(Runtime(id: EngineID(engineCount), namespace: random.below(3) / 2))
+      attached.append(
+        Runtime(id: EngineID(engineCount), namespace: models[random.below(models.count)]))
     }
     return attached[random.below(attached.count)]
+  }
+
+  /// New inference engines use few namespaces, so that their prompts meet.
+  mutating func chooseModels() {
+    models = (0..<2).map { _ in [0, 0, 1, 2, 3, 4][random.below(6)] }
   }
 
   private mutating func anyRequest() -> RequestID {
@@ -17,8 +23,10 @@ extension Simulation {
       requestCount += 1
       let id = RequestID(engine: runtime.id, number: requestCount)
       live.append(id)
-      let keys = Truth.prompt(ofNamespace: runtime.namespace, &random)
-      prompts[id] = Prompt(namespace: runtime.namespace, keys: keys)
+      let keys = Truth.prompt(
+        ofNamespace: runtime.namespace, isNarrow: Self.hasWindow(runtime.namespace), &random)
+      prompts[id] = Prompt(
+        namespace: runtime.namespace, keys: keys, failedReadCount: failedReadCount)
       return id
     }
     return live[random.below(live.count)]
@@ -32,6 +40,7 @@ extension Simulation {
     // It may have fewer blocks than before, when its output was cut.
     let rest = prompt.keys.count - first
     let keys = prompt.keys[first...].prefix(random.oneIn(8) ? 1 + random.below(rest) : rest)
+    let refusedCount = engine.counters.requestsRefused
     let match = engine.match(
       id, in: NamespaceID(UInt16(prompt.namespace)), keys: Array(keys), firstPosition: first,
       parentKey: prompt.parentKeys[first], now: time)
@@ -39,14 +48,29 @@ extension Simulation {
     tally.promisedBlocks += match.readyCount
     tally.pendingBlocks += match.pendingCount
     checkMatch(match, id, first)
+    let isRefused = engine.counters.requestsRefused > refusedCount
+    if !isRefused { checkPrefix(match, id, Array(keys)) }
     guard match.readyCount > 0, random.oneIn(2) else { return }
-    let count = random.oneIn(3) ? 1 + random.below(match.readyCount) : match.readyCount
+    take(match, id, first)
+  }
+
+  /// Takes a promise up, or part of it where that can be had.
+  private mutating func take(_ match: Match, _ id: RequestID, _ first: Int) {
+    guard let prompt = prompts[id] else { return }
+    var count = random.oneIn(3) ? 1 + random.below(match.readyCount) : match.readyCount
+    if count < match.readyCount && Self.hasWindow(prompt.namespace) {
+      let leasedCount = engine.leasedBlockCount(of: id.engine)
+      let operation = engine.commit(id, count: count, now: time)
+      check(operation == nil, "less was granted than was promised, with what windows?")
+      check(engine.leasedBlockCount(of: id.engine) == leasedCount, "a refusal changed something")
+      count = match.readyCount
+    }
     guard let operation = engine.commit(id, count: count, now: time) else {
       return check(false, "a promise was not kept")
     }
     check(loads[operation] == nil, "two loads under one name")
     check(!loads.values.contains { $0.request == id }, "one request loads twice at a time")
-    loads[operation] = Load(request: id, count: count)
+    loads[operation] = Load(request: id, firstPosition: first, count: count)
     prompts[id]?.pendingSince = nil
   }
 
@@ -57,11 +81,6 @@ extension Simulation {
       match.readyCount + match.pendingCount <= prompt.keys.count - first,
       "more than was asked for")
     guard match.pendingCount > 0 else { return }
-    let key = prompt.keys[min(first + match.readyCount, prompt.keys.count - 1)]
-    let isComing = Self.namespaces[prompt.namespace].enumerated().contains {
-      engine.isArriving(key, group: $0.offset, $0.element.classID)
-    }
-    check(isComing, "a request waits for a block that nobody brings")
     let since = prompt.pendingSince ?? now
     prompts[id]?.pendingSince = since
     check(now <= since + limits.stagingNanoseconds, "a request waits beyond its deadline")
@@ -70,13 +89,22 @@ extension Simulation {
   mutating func store() {
     let id = anyRequest()
     guard let prompt = prompts[id] else { return }
-    let first = random.below(prompt.keys.count)
+    let first = random.oneIn(2) ? 0 : random.below(prompt.keys.count)
     let end = first + 1 + random.below(prompt.keys.count - first)
+    // Of windowed groups it may have given up the first ones, or all.
+    let isLate = random.oneIn(3)
+    let firstOffered = Self.namespaces[prompt.namespace].map { place in
+      place.windowBlocks != nil && isLate ? random.below(end - first + 2) : 0
+    }
+    let lackCount = engine.counters.storesRefused + engine.counters.hostExhausted
     let answer = engine.prepareStore(
       id, in: NamespaceID(UInt16(prompt.namespace)), keys: Array(prompt.keys[first..<end]),
-      firstPosition: first, parentKey: prompt.parentKeys[first], now: time)
+      firstPosition: first, parentKey: prompt.parentKeys[first], firstOffered: firstOffered,
+      now: time)
     fold(10, UInt64(answer.coveredCount * 16 + answer.offloadCount))
-    check(answer.coveredCount <= end - first, "more was stored than was given")
+    checkStores(answer, prompt, first..<end, firstOffered)
+    let isLacking = engine.counters.storesRefused + engine.counters.hostExhausted > lackCount
+    check(answer.coveredCount == end - first || isLacking, "a store stopped for no reason")
   }
 
   mutating func cancel() {

@@ -2,8 +2,9 @@ import BlockEngine
 
 /// Plays an engine over pretend memory, disk and drivers, with everything that can go wrong.
 ///
-/// Two slot classes; one namespace with a group in each, and one with a single group; several
-/// inference engines that come and go. Each step is one call by a runtime, or a mishap; then time
+/// Two slot classes; a namespace with a group in each, one with a single group, and three with
+/// windowed groups; several inference engines that come and go, and that may have given up blocks
+/// before a window when they store. Each step is one call by a runtime, or a mishap; then time
 /// passes, drivers move bytes and report, and everything is checked. Equal seeds play equal games.
 public struct Simulation: ~Copyable {
   var engine: BlockEngine
@@ -29,6 +30,8 @@ public struct Simulation: ~Copyable {
   var refused: Set<RequestID> = []
   var requestCount: UInt64 = 0
   var engineCount: UInt32 = 0
+  /// The namespaces of the engines that attach, until the node restarts.
+  var models: [Int] = []
   var extents: [Extent] = []
   /// `[class]`: disk slots whose block a scan found, and no write of this engine.
   var scanned: [Set<UInt32>] = [[], []]
@@ -53,6 +56,8 @@ public struct Simulation: ~Copyable {
   struct Prompt {
     let namespace: Int
     let keys: [BlockKey]
+    /// Reads that had failed before: of those that come after, some may be this request's.
+    let failedReadCount: Int
     /// When it was first told to ask again later, since its last load.
     var pendingSince: UInt64?
 
@@ -62,6 +67,7 @@ public struct Simulation: ~Copyable {
   /// A load under way.
   struct Load {
     let request: RequestID
+    let firstPosition: Int
     let count: Int
     var hasFailed = false
   }
@@ -80,6 +86,10 @@ public struct Simulation: ~Copyable {
     public var promisedBlocks = 0
     /// Positions that matches called pending.
     public var pendingBlocks = 0
+    /// Loads that left out blocks before a window.
+    public var windowedLoads = 0
+    /// Positions that matches called pending where a group is windowed.
+    public var windowedPendingBlocks = 0
     /// Loads that were told to be over.
     public var loadsEnded = 0
     /// Ranks that found wrong bytes in a load.
@@ -106,6 +116,19 @@ public struct Simulation: ~Copyable {
       GroupPlace(classID: ClassID(0), partCount: 2), GroupPlace(classID: ClassID(1), partCount: 1),
     ],
     [GroupPlace(classID: ClassID(0), partCount: 2)],
+    [
+      GroupPlace(classID: ClassID(0), partCount: 2),
+      GroupPlace(classID: ClassID(1), partCount: 1, windowBlocks: 2),
+    ],
+    [
+      GroupPlace(classID: ClassID(1), partCount: 1, windowBlocks: 1),
+      GroupPlace(classID: ClassID(1), partCount: 2),
+      GroupPlace(classID: ClassID(0), partCount: 1, windowBlocks: 3),
+    ],
+    [
+      GroupPlace(classID: ClassID(0), partCount: 2, windowBlocks: 5),
+      GroupPlace(classID: ClassID(1), partCount: 1, windowBlocks: 4),
+    ],
   ]
 
   /// How many ranks write a part of the block.
@@ -139,6 +162,7 @@ public struct Simulation: ~Copyable {
     }
     engine = Self.makeEngine(limits, epoch: epoch, seed: seed, bug: bug)
     extents = Self.makeExtents()
+    chooseModels()
   }
 
   static func makeEngine(

@@ -14,12 +14,18 @@ enum Truth {
   }
 
   /// The keys of a random prompt of 1...`lengthMax` blocks.
-  static func prompt(ofNamespace number: Int, _ random: inout Random) -> [BlockKey] {
+  ///
+  /// - Parameter isNarrow: Prompts are longer and part late, so that they meet beyond a window.
+  static func prompt(
+    ofNamespace number: Int, isNarrow: Bool, _ random: inout Random
+  ) -> [BlockKey] {
     var keys: [BlockKey] = []
     var parent = root(ofNamespace: number).low
-    for _ in 0...random.below(lengthMax) {
+    let length = 1 + random.below(lengthMax)
+    for _ in 0..<(isNarrow ? max(length, 1 + random.below(lengthMax)) : length) {
       // Usually the first branch, so that prompts meet often.
-      let branch = UInt64(random.below(4) / 2 + (keys.isEmpty ? random.below(3) : 0))
+      let rootBranch = keys.isEmpty ? random.below(3) : 0
+      let branch = UInt64(isNarrow ? random.below(8) / 7 : random.below(4) / 2 + rootBranch)
       let low = Random.mix(parent &* 8 &+ branch &+ 1)
       keys.append(BlockKey(high: Random.mix(low), low: low))
       parent = low
