@@ -198,4 +198,16 @@ struct EngineTraps {
     let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
     #expect(text.contains("a class that was not opened"))
   }
+
+  @Test("A window without blocks")
+  func window() async {
+    let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+      var engine = BlockEngine(limits: Limits(), epoch: 1, seed: 1)
+      _ = engine.openClass(slotBytes: 1, hostSlotLimit: 1, diskSlotLimit: 8)
+      let place = GroupPlace(classID: ClassID(0), partCount: 1, windowBlocks: 0)
+      _ = engine.openNamespace(groups: [place])
+    }
+    let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+    #expect(text.contains("a window has at least 1 block"))
+  }
 }

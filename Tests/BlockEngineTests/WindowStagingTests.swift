@@ -54,7 +54,7 @@ struct WindowStagingTests {
       #expect(try rig.match(request(1), keys(0..<8)) == Match(readyCount: 0, pendingCount: 4))
       #expect(rig.engine.operationCount == 8, "no read that nobody needs")
     }
-    #expect(rig.engine.counters.stagingRefused == 3)
+    #expect(rig.engine.counters.stagingRefused == 1)
     for read in rig.take() { try rig.report(read) }
     #expect(try rig.match(request(1), keys(0..<8)) == Match(readyCount: 4, pendingCount: 0))
     #expect(rig.counts(.host).pinned == 8, "what was staged stays until it is loaded")
@@ -65,6 +65,20 @@ struct WindowStagingTests {
     try rig.report(#require(try rig.commit(request(1), 4)))
     // All eight need 4 more of the full group, and 2 of each other one.
     #expect(try rig.match(request(1), keys(0..<8)) == Match(readyCount: 4, pendingCount: 4))
+  }
+
+  @Test("What was begun is brought to its end before a longer prefix is")
+  func begun() throws {
+    var rig = try rig([2], onDisk: 8)
+    #expect(try rig.match(request(1), keys(0..<3)) == Match(readyCount: 0, pendingCount: 3))
+    let reads = rig.take()
+    #expect(try rig.match(request(1), keys(0..<8)) == Match(readyCount: 0, pendingCount: 3))
+    #expect(self.reads(rig).isEmpty)
+    for read in reads { try rig.report(read) }
+    rig.effects = []
+    #expect(try rig.match(request(1), keys(0..<8)) == Match(readyCount: 3, pendingCount: 5))
+    #expect(self.reads(rig) == ["6/0", "7/0"])
+    #expect(rig.counts(.host).pinned == 2, "the window of 3 stays as well")
   }
 
   @Test("A window that no room is left for at all is waited for by nobody")

@@ -11,6 +11,7 @@ extension BlockEngine {
   /// The request waits for nothing any more, and gives back what was staged for it.
   mutating func dropStaging(of entry: Int) throws(PoolError) {
     try truncateStaging(of: entry, at: 0)
+    requests[entry].stagingTarget = 0
   }
 
   /// The request's prefix ends before `position`: holds from there on are given back.

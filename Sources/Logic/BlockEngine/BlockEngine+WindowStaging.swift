@@ -10,7 +10,13 @@ extension BlockEngine {
     guard readyCount < walk.offeredCount || !requests[walk.entry].holds.isEmpty else { return 0 }
     // What is given back is still there when it is wanted again: nothing is evicted in between.
     var holds = try keepReady(walk, readyCount)
-    var target = chooseTarget(walk, keys, readyCount)
+    var target = readyCount
+    // What was begun is brought to its end: with a longer prefix in view, when there is more room,
+    // its windows would be given up, and at the deadline neither might be ready.
+    let begun = requests[walk.entry].stagingTarget - walk.firstPosition
+    if begun > readyCount { target = chooseTarget(walk, keys, readyCount, upTo: begun) }
+    if target == readyCount { target = chooseTarget(walk, keys, readyCount) }
+    requests[walk.entry].stagingTarget = walk.firstPosition + target
     if target > readyCount {
       // There was room for all of it. Should one be refused, the rest goes with the next match.
       let isHeld = try cover(walk, keys, readyCount..<target, &holds, now)
@@ -48,11 +54,12 @@ extension BlockEngine {
   /// - Complexity: O(positions behind the ready prefix × groups), as far as there is room for full
   ///   groups' blocks.
   private mutating func chooseTarget(
-    _ walk: Walk, _ keys: Span<BlockKey>, _ readyCount: Int
+    _ walk: Walk, _ keys: Span<BlockKey>, _ readyCount: Int, upTo end: Int = .max
   ) -> Int {
+    let end = min(end, walk.offeredCount)
     var need = StagingNeed(classCount: pools.classCount)
     var lack: WritableKeyPath<Counters, Int>?
-    let limit = countKnown(walk, keys, readyCount, &need, &lack)
+    let limit = countKnown(walk, keys, readyCount..<end, &need, &lack)
     var search = WindowSearch(walk.groups)
     var target = search.longest(upTo: limit) { group, index in isKnown(keys[index], group, walk) }
     shrink(&need, from: limit, to: target, walk, keys, isFirst: true)
@@ -68,15 +75,15 @@ extension BlockEngine {
     return max(target, readyCount)
   }
 
-  /// The positions that all full groups know, as far as there is room for them; counts the blocks
-  /// of these groups behind the ready prefix.
+  /// The end of the run of positions that all full groups know, as far as there is room for their
+  /// blocks, which are counted.
   private func countKnown(
-    _ walk: Walk, _ keys: Span<BlockKey>, _ readyCount: Int, _ need: inout StagingNeed,
+    _ walk: Walk, _ keys: Span<BlockKey>, _ range: Range<Int>, _ need: inout StagingNeed,
     _ lack: inout WritableKeyPath<Counters, Int>?
   ) -> Int {
     let fullGroups = walk.groups.indices.filter { walk.groups[$0].windowBlocks == nil }
-    guard !fullGroups.isEmpty else { return walk.offeredCount }
-    for index in readyCount..<walk.offeredCount {
+    guard !fullGroups.isEmpty else { return range.upperBound }
+    for index in range {
       for group in fullGroups where !isKnown(keys[index], group, walk) { return index }
       for group in fullGroups { count(keys[index], group, walk, into: &need) }
       if let shortage = shortage(need) {
@@ -85,7 +92,7 @@ extension BlockEngine {
         return index
       }
     }
-    return walk.offeredCount
+    return range.upperBound
   }
 
   /// Makes the need of one prefix that of a shorter one; `isFirst` when windows were not counted.

@@ -11,6 +11,8 @@ struct Request {
   var holds: [StagingHold] = []
   /// No staging after this; nil until something is staged.
   var stagingDeadline: Time?
+  /// Where a group is windowed: the position up to which all is being staged; 0 before.
+  var stagingTarget = 0
   /// The load under way; while it runs, the request can be cancelled but not forgotten.
   var load: OperationID?
   var isCancelled = false
