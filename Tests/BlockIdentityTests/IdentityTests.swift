@@ -6,13 +6,18 @@ struct IdentityTests {
   @Test("Keys agree with the published vectors, which another program made")
   func vectors() throws {
     let vectors = try Vectors.load()
-    #expect(vectors.count >= 14)
+    #expect(vectors.count >= 24)
+    #expect(vectors.reduce(0) { $0 + $1.contents.count } >= 14)
     for vector in vectors {
       let namespace = vector.description.withUnsafeBytes { Namespace(description: $0) }
       #expect(namespace.digest.description == vector.namespace, "\(vector.name)")
       let root = vector.identity.root(in: namespace)
       #expect(root.description == vector.root, "\(vector.name)")
       var chain = KeyChain(root: root, blockTokenCount: vector.blockTokens)
+      for content in vector.contents {
+        let isAdded = chain.add(content)
+        #expect(isAdded)
+      }
       vector.tokens.withUnsafeBufferPointer { chain.append($0) }
       #expect(chain.keys.map(\.description) == vector.keys, "\(vector.name)")
       for (position, key) in chain.keys.enumerated() {

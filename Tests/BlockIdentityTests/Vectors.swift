@@ -9,6 +9,7 @@ enum Vectors {
     let identity: SequenceIdentity
     let blockTokens: Int
     let tokens: [UInt32]
+    let contents: [BlockContent]
     let namespace: String
     let root: String
     let keys: [String]
@@ -26,16 +27,23 @@ enum Vectors {
     let vectors: [Entry]
   }
 
+  private struct Content: Decodable {
+    let position, count: Int
+    let digest: String
+  }
+
   private struct Entry: Decodable {
     let name, description, tenant, salt, adapter, epoch: String
     let blockTokens: Int
     let tokens: [UInt32]
+    let contents: [Content]?
     let namespace, root: String
     let keys: [String]
     let groupKeys: [[String]]
 
     enum CodingKeys: String, CodingKey {
-      case name, description, tenant, salt, adapter, epoch, tokens, namespace, root, keys
+      case name, description, tenant, salt, adapter, epoch, tokens, contents, namespace
+      case root, keys
       case blockTokens = "block_tokens"
       case groupKeys = "group_keys"
     }
@@ -48,8 +56,10 @@ enum Vectors {
       identity.epoch = bytes(epoch)
       return Vector(
         name: name, description: bytes(description), identity: identity,
-        blockTokens: blockTokens, tokens: tokens, namespace: namespace, root: root, keys: keys,
-        groupKeys: groupKeys)
+        blockTokens: blockTokens, tokens: tokens,
+        contents: (contents ?? []).compactMap {
+          BlockContent(position: $0.position, tokenCount: $0.count, digest: bytes($0.digest))
+        }, namespace: namespace, root: root, keys: keys, groupKeys: groupKeys)
     }
   }
 

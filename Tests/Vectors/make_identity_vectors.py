@@ -24,11 +24,25 @@ def root(namespace: bytes, tenant: bytes, salt: bytes, adapter: bytes, epoch: by
     return hashlib.sha256(ROOT_TAG + namespace + fields).digest()[:16]
 
 
-def keys(parent: bytes, tokens: list[int], block_tokens: int) -> list[bytes]:
+def items(contents: list[tuple[int, int, bytes]], first: int, end: int) -> bytes:
+    """What the key of tokens [first, end) takes of the contents that reach them."""
+    taken = b""
+    for position, count, digest in sorted(contents):
+        begin, stop = max(position, first), min(position + count, end)
+        if begin < stop:
+            part = struct.pack("<IIII", begin - first, begin - position, stop - begin, len(digest))
+            taken += part + digest
+    return taken
+
+
+def keys(
+    parent: bytes, tokens: list[int], block_tokens: int, contents: list[tuple[int, int, bytes]]
+) -> list[bytes]:
     chain = []
     for first in range(0, len(tokens) - block_tokens + 1, block_tokens):
-        block = struct.pack(f"<{block_tokens}I", *tokens[first : first + block_tokens])
-        parent = hashlib.sha256(parent + block).digest()[:16]
+        end = first + block_tokens
+        block = struct.pack(f"<{block_tokens}I", *tokens[first:end])
+        parent = hashlib.sha256(parent + block + items(contents, first, end)).digest()[:16]
         chain.append(parent)
     return chain
 
@@ -38,17 +52,23 @@ def in_group(key: bytes, group: int) -> bytes:
     return struct.pack("<QQ", high, low ^ (group * GROUP_STEP & (1 << 64) - 1))
 
 
-def vector(name, description, identity, block_tokens, tokens):
+def vector(name, description, identity, block_tokens, tokens, contents=()):
     fields = {field: identity.get(field, b"") for field in ("tenant", "salt", "adapter", "epoch")}
     namespace = namespace_digest(description)
     first = root(namespace, **fields)
-    chain = keys(first, tokens, block_tokens)
+    chain = keys(first, tokens, block_tokens, list(contents))
+    told = [
+        {"position": position, "count": count, "digest": digest.hex()}
+        for position, count, digest in contents
+    ]
     return {
         "name": name,
         "description": description.hex(),
         **{field: value.hex() for field, value in fields.items()},
         "block_tokens": block_tokens,
         "tokens": tokens,
+        # Absent where there are none.
+        **({"contents": told} if told else {}),
         "namespace": namespace.hex(),
         "root": first.hex(),
         "keys": [key.hex() for key in chain],
@@ -81,6 +101,21 @@ def main() -> None:
         vectors.append(
             vector(f"at random, {block_tokens}", description, identity, block_tokens, tokens)
         )
+    cat, dog = b"cat", bytes(range(32))
+    image = [1, 9, 9, 9, 9, 2, 9, 9, 9, 9, 3, 4, 5]
+    for name, contents in (
+        ("an image over two blocks", [(1, 4, cat)]),
+        ("two images", [(1, 4, cat), (6, 4, dog)]),
+        ("two images, said in the other order", [(6, 4, dog), (1, 4, cat)]),
+        ("two images, swapped", [(1, 4, dog), (6, 4, cat)]),
+        ("the same tokens without their images", []),
+        ("an image one token further on", [(2, 4, cat)]),
+        ("an image that begins where another ends, in one block", [(0, 2, cat), (2, 2, dog)]),
+        ("contents that overlap", [(0, 12, dog), (3, 2, cat), (3, 2, dog)]),
+        ("a content of the tail alone", [(12, 1, cat)]),
+        ("the longest digest", [(4, 1, bytes(64))]),
+    ):
+        vectors.append(vector(name, model, {}, 4, image, contents))
     path = pathlib.Path(__file__).with_name("identity.json")
     path.write_text(json.dumps({"scheme": 1, "vectors": vectors}, indent=1) + "\n")
 
