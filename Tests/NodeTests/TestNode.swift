@@ -72,7 +72,7 @@ final class TestEngine {
     config.groups.0 = kvbm_group(
       kind: 0, head_count: UInt32(Self.headCount), layer_count: UInt32(Self.layerCount),
       block_tokens: UInt32(Self.blockTokens), token_bytes: UInt32(Self.tokenBytes),
-      element_bytes: 2)
+      element_bytes: 2, window_tokens: 0)
     config.worker_count = 1
     config.call_timeout_ms = 5_000
     var scheduler: OpaquePointer?

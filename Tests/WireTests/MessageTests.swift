@@ -13,7 +13,10 @@ struct MessageTests {
       role: .worker, engineUID: Array(0..<16), rank: 1, workerCount: 2,
       groups: [
         GroupDescription(
-          kind: 0, headCount: 4, layerCount: 4, blockTokens: 32, tokenBytes: 128, elementBytes: 2)
+          kind: 0, headCount: 4, layerCount: 4, blockTokens: 32, tokenBytes: 128, elementBytes: 2),
+        GroupDescription(
+          kind: 1, headCount: 4, layerCount: 2, blockTokens: 32, tokenBytes: 128, elementBytes: 2,
+          windowTokens: 256),
       ],
       producerEngine: "vllm 0.32.0", producerDevice: "cpu", producerAttention: "CPU_ATTN",
       namespaceDescription: Array("{}".utf8))
@@ -23,13 +26,15 @@ struct MessageTests {
     var step = StepMessage()
     step.ended = [1, 2]
     step.loads = [StepMessage.Load(request: 7, count: 2)]
-    step.stores = [run]
+    step.stores = [
+      StepMessage.Store(run: run), StepMessage.Store(run: run, firstOffered: [0, 2]),
+    ]
     return step
   }
 
   private var stepReply: StepReply {
     var reply = StepReply()
-    reply.loads = [StepReply.Load(operation: 9, slots: [1, 2])]
+    reply.loads = [StepReply.Load(operation: 9, slots: [1, 2, WireFormat.noBlock, 3])]
     reply.stores = [StepReply.Store(run: 0, index: 1, group: 0, slot: 5, operation: 11)]
     return reply
   }
@@ -81,6 +86,19 @@ struct MessageTests {
     writer.put(UInt32.max)
     #expect(throws: WireError.malformed) {
       try writer.bytes.decode { (reader) throws(WireError) in try StepMessage(from: &reader) }
+    }
+  }
+
+  @Test("An offer that speaks of more groups than there can be is refused")
+  func tooManyGroups() {
+    for count in [WireFormat.groupCountMax, WireFormat.groupCountMax + 1] {
+      var step = StepMessage()
+      let firstOffered = [UInt32](repeating: 1, count: count)
+      step.stores = [StepMessage.Store(run: run, firstOffered: firstOffered)]
+      var writer = ByteWriter()
+      step.encode(to: &writer)
+      let read = try? writer.bytes.decode(StepMessage.init(from:))
+      #expect((read == step) == (count == WireFormat.groupCountMax))
     }
   }
 

@@ -1,4 +1,4 @@
-"""The C interface of libkvbm.so (kvbm.h, ABI version 1): structures, prototypes, loading."""
+"""The C interface of libkvbm.so (kvbm.h, ABI version 2): structures, prototypes, loading."""
 
 import ctypes
 import os
@@ -19,8 +19,11 @@ from ctypes import (
 from pathlib import Path
 from typing import Any
 
-ABI_VERSION = 1
+ABI_VERSION = 2
 GROUP_COUNT_MAX = 8
+# No device block: a position before a sliding group's window.
+NO_BLOCK = 2**32 - 1
+CONTENT_BYTES_MAX = 64
 
 OK = 0
 UNAVAILABLE = -2
@@ -59,6 +62,7 @@ class CGroup(Structure):
         ("block_tokens", c_uint32),
         ("token_bytes", c_uint32),
         ("element_bytes", c_uint32),
+        ("window_tokens", c_uint32),
     ]
 
 
@@ -144,6 +148,10 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "kvbm_request_begin": (c_int32, [c_void_p, POINTER(CRequestIdentity), POINTER(c_uint64)]),
     "kvbm_request_name": (c_int32, [c_void_p, c_uint64, c_char_p]),
     "kvbm_request_append": (c_int32, [c_void_p, c_uint64, _ADDRESS, c_size_t]),
+    "kvbm_request_content": (
+        c_int32,
+        [c_void_p, c_uint64, c_uint32, c_uint32, c_char_p, c_size_t],
+    ),
     "kvbm_request_block_count": (c_int64, [c_void_p, c_uint64]),
     "kvbm_request_match": (c_int32, [c_void_p, c_uint64, c_uint32, c_uint32, POINTER(CMatch)]),
     "kvbm_request_load": (c_int32, [c_void_p, c_uint64, c_uint32, c_uint32, _ADDRESS]),

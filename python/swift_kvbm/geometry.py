@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from swift_kvbm.facts import EngineFacts, LayerFacts
 
-GROUP_KINDS = {"full": 0, "sliding": 1, "state": 2}
+GROUP_KINDS = {"full": 0, "sliding": 1, "state": 2, "mla": 0}
 # What the node serves.
 RANK_COUNT_MAX = 32
 
@@ -25,6 +25,8 @@ class Group:
     element_bytes: int
     dtype: str
     layers: tuple[str, ...]
+    # Tokens that a position of a sliding group attends to, itself included; 0 in other groups.
+    window_tokens: int = 0
 
     @property
     def token_bytes(self) -> int:

@@ -46,6 +46,7 @@ class Engine:
                 group.block_tokens,
                 group.token_bytes,
                 group.element_bytes,
+                group.window_tokens,
             )
         config.worker_count = self.worker_count
         config.producer_engine = self.producer_engine.encode()
@@ -121,12 +122,17 @@ class NativeScheduler(_Handle):
         library.check("kvbm_scheduler_open", code)
         super().__init__(library, pointer)
         self._plan = (ctypes.c_uint8 * PLAN_BYTES_DEFAULT)()
+        self._group_count = len(engine.geometry.groups)
 
-    def begin(self, salt: bytes, epoch: bytes, name: str = "") -> int:
-        """Enters a request; `name` is the engine's own for it, which `kvbm explain` knows."""
+    def begin(self, salt: bytes, epoch: bytes, name: str = "", adapter: bytes = b"") -> int:
+        """Enters a request; `name` is the engine's own for it, which `kvbm explain` knows.
+
+        `adapter` is the content digest of its LoRA adapter.
+        """
         identity = _native.CRequestIdentity()
         identity.salt, identity.salt_length = salt, len(salt)
         identity.epoch, identity.epoch_length = epoch, len(epoch)
+        identity.adapter, identity.adapter_length = adapter, len(adapter)
         request = ctypes.c_uint64()
         self._call("kvbm_request_begin", _native.reference(identity), _native.reference(request))
         if name:
@@ -137,6 +143,13 @@ class NativeScheduler(_Handle):
         """Adds confirmed tokens (`array('I')`)."""
         self._call("kvbm_request_append", request, tokens.buffer_info()[0], len(tokens))
 
+    def content(self, request: int, position: int, count: int, digest: bytes) -> None:
+        """Tokens `[position, position + count)` stand for content of that digest (1 to 64 bytes).
+
+        To be said before the block of `position` is full.
+        """
+        self._call("kvbm_request_content", request, position, count, digest, len(digest))
+
     def match(self, request: int, first: int, count: int) -> tuple[int, int]:
         """(ready blocks, pending blocks) of the range."""
         match = _native.CMatch()
@@ -144,14 +157,20 @@ class NativeScheduler(_Handle):
         return match.ready_blocks, match.pending_blocks
 
     def load(self, request: int, first: int, blocks: "array[int]") -> None:
-        """Takes the match up: block `first + i` goes to device block `blocks[i]`."""
-        address, count = blocks.buffer_info()
-        self._call("kvbm_request_load", request, first, count, address)
+        """Takes the match up: block `first + i` of group `g` goes to `blocks[g * count + i]`.
+
+        `blocks` has a row of equal length for each group; NO_BLOCK before a sliding window.
+        """
+        address, length = blocks.buffer_info()
+        self._call("kvbm_request_load", request, first, length // self._group_count, address)
 
     def store(self, request: int, first: int, blocks: "array[int]") -> None:
-        """Offers block `first + i`, which the coming step completes in device block `blocks[i]`."""
-        address, count = blocks.buffer_info()
-        self._call("kvbm_request_store", request, first, count, address)
+        """Offers blocks that the coming step completes, laid out as in `load`.
+
+        A sliding group's row may begin with NO_BLOCKs: blocks that the engine has let go.
+        """
+        address, length = blocks.buffer_info()
+        self._call("kvbm_request_store", request, first, length // self._group_count, address)
 
     def end(self, request: int) -> None:
         """The request is over."""

@@ -44,10 +44,13 @@ final class CopyEngine: Sendable {
 
   /// Queues a load's copies; its end is reported to the node and handed out exactly once.
   ///
-  /// `items` must not be empty: a load ends with its last job.
-  func startLoad(_ items: [CopyItem], _ load: Plan.Load, _ attachment: Attachment) {
+  /// `items` must not be empty: a load ends with its last job. With `isPartial` the blocks before
+  /// the first that failed count as loaded; otherwise a load is all or nothing.
+  func startLoad(
+    _ items: [CopyItem], _ load: Plan.Load, _ attachment: Attachment, isPartial: Bool
+  ) {
     let jobCount = (items.count + CopyJob.itemCountMax - 1) / CopyJob.itemCountMax
-    let progress = LoadProgress(load, jobCount: jobCount)
+    let progress = LoadProgress(load, jobCount: jobCount, isPartial: isPartial)
     let jobs = CopyJob.split(items, attachment, progress)
     guard ensureThreads() else {
       report([part(load.operation, .failure)], to: attachment)
@@ -230,7 +233,7 @@ final class CopyEngine: Sendable {
     finish(
       kvbm_load_result(
         request: progress.request,
-        loaded_blocks: UInt32(truncatingIfNeeded: progress.firstFailed),
+        loaded_blocks: UInt32(truncatingIfNeeded: progress.loadedCount),
         planned_blocks: progress.blockCount))
   }
 }

@@ -44,6 +44,7 @@ struct EngineConfig: Sendable {
     groups = withUnsafeBytes(of: config.groups) { raw in
       raw.bindMemory(to: kvbm_group.self).prefix(groupCount).map(Self.group)
     }
+    for (index, group) in groups.enumerated() { try Self.check(group, index) }
     for group in groups where group.blockTokens == 0 || group.blockTokens > 65_535 {
       throw .argument("block_tokens is \(group.blockTokens); it must be 1 to 65535")
     }
@@ -77,10 +78,38 @@ struct EngineConfig: Sendable {
       decoding: UnsafeBufferPointer(start: bytes, count: strnlen(pointer, 4096)), as: UTF8.self)
   }
 
+  /// Whether loads can be taken up in parts, and their failures told by block: one full group.
+  var takesPartialLoads: Bool {
+    groups.count == 1 && groups[0].kind == UInt32(KVBM_GROUP_FULL)
+  }
+
+  /// Whether positions may be without a block in this group.
+  func isSliding(_ group: Int) -> Bool {
+    groups[group].kind == UInt32(KVBM_GROUP_SLIDING)
+  }
+
+  private static func check(_ group: GroupDescription, _ index: Int) throws(CallFailure) {
+    let window = group.windowTokens
+    switch group.kind {
+    case UInt32(KVBM_GROUP_FULL):
+      guard window == 0 else {
+        throw .argument("group \(index): window_tokens is \(window); full attention has none")
+      }
+    case UInt32(KVBM_GROUP_SLIDING):
+      guard window >= 2 else {
+        throw .argument("group \(index): window_tokens is \(window); it must be at least 2")
+      }
+    case UInt32(KVBM_GROUP_STATE):
+      throw .argument("group \(index) keeps a recurrent state, which is not served")
+    default:
+      throw .argument("group \(index): kind is \(group.kind), which there is not")
+    }
+  }
+
   private static func group(_ group: kvbm_group) -> GroupDescription {
     GroupDescription(
       kind: group.kind, headCount: group.head_count, layerCount: group.layer_count,
       blockTokens: group.block_tokens, tokenBytes: group.token_bytes,
-      elementBytes: group.element_bytes)
+      elementBytes: group.element_bytes, windowTokens: group.window_tokens)
   }
 }

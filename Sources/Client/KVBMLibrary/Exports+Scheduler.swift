@@ -102,6 +102,26 @@ public func kvbm_request_append(
 
 // swift-format-ignore: AlwaysUseLowerCamelCase
 @c @implementation
+public func kvbm_request_content(
+  _ scheduler: OpaquePointer!, _ request: UInt64, _ position: UInt32, _ count: UInt32,
+  _ digest: UnsafePointer<UInt8>!, _ digest_length: Int
+) -> Int32 {
+  onScheduler(scheduler) { (side) throws(CallFailure) in
+    let content = BlockContent(
+      position: Int(position), tokenCount: Int(count),
+      digest: Array(try bytes(digest, digest_length, "digest")))
+    guard let content else {
+      throw .argument(
+        "the content has \(count) tokens from \(position) on and a digest of \(digest_length) "
+          + "bytes; it must have a token and 1 to \(BlockContent.digestBytesMax) bytes")
+    }
+    try side.add(request, content)
+    return Int32(KVBM_OK)
+  }
+}
+
+// swift-format-ignore: AlwaysUseLowerCamelCase
+@c @implementation
 public func kvbm_request_block_count(_ scheduler: OpaquePointer!, _ request: UInt64) -> Int64 {
   var count: Int64 = 0
   let code = onScheduler(scheduler) { (side) throws(CallFailure) in

@@ -16,6 +16,12 @@ enum Faults {
     case layer
     /// Keys ignore the request's salt.
     case salt
+    /// Keys ignore what tokens stand for.
+    case content
+    /// The first two groups of a load get each other's blocks.
+    case group
+    /// The first block of a sliding group's window is not loaded.
+    case window
     /// A rank stores its heads at the place of the next rank's.
     case rank
     /// Device blocks are overwritten while copies of them are pending.
@@ -35,6 +41,28 @@ enum Faults {
       if copyDelayMicroseconds > 0 { usleep(copyDelayMicroseconds) }
     }
 
+    /// A load's rows, with `group` or `window` planted into them.
+    static func planted(_ rows: [Plan.Row], _ config: EngineConfig) -> [Plan.Row] {
+      var rows = rows
+      if isSet(.window) {
+        for group in rows.indices where config.isSliding(group) && !rows[group].copies.isEmpty {
+          rows[group].copies.removeFirst()
+          rows[group].firstBlock += 1
+        }
+      }
+      if isSet(.group), rows.count > 1 {
+        // From the end: the rows have that in common, whatever their windows.
+        let count = min(rows[0].copies.count, rows[1].copies.count)
+        for back in stride(from: 1, through: count, by: 1) {
+          let (first, second) = (rows[0].copies.count - back, rows[1].copies.count - back)
+          let block = rows[0].copies[first].deviceBlock
+          rows[0].copies[first].deviceBlock = rows[1].copies[second].deviceBlock
+          rows[1].copies[second].deviceBlock = block
+        }
+      }
+      return rows
+    }
+
     private static func value(_ name: String) -> String? {
       getenv(name).map { String(cString: $0) }
     }
@@ -43,5 +71,8 @@ enum Faults {
     @inline(__always) static func isSet(_ kind: Kind) -> Bool { false }
     /// Nothing.
     @inline(__always) static func delayCopy() {}
+    /// The rows as they are.
+    @inline(__always)
+    static func planted(_ rows: [Plan.Row], _ config: EngineConfig) -> [Plan.Row] { rows }
   #endif
 }

@@ -18,16 +18,27 @@ struct Plan: Equatable {
     static let byteCount = 24
   }
 
+  /// One group's blocks of a load: from some block on all of them.
+  struct Row: Equatable {
+    /// How many of the load's first blocks the group does not need, nor has: before a window.
+    var firstBlock: UInt32
+    /// Those of the blocks from there on.
+    var copies: [Copy]
+
+    /// Encoded, without copies.
+    static let bytesMin = 8
+  }
+
   /// Blocks that a request gets from host memory, all groups together.
   struct Load: Equatable {
     /// The scheduler's number, which the load's result carries back.
     var request: UInt64
     /// 0: the node did not grant it, and the worker reports it as failed.
     var operation: UInt64
-    /// Blocks in each group.
+    /// Blocks of the prefix, whether a group needs them or not.
     var blockCount: UInt32
-    /// By group and then by block; empty when not granted.
-    var copies: [Copy]
+    /// By group; none when it was not granted, or what was granted does not fit.
+    var rows: [Row]
   }
 
   /// A block that the step completes, and that the node wants.
@@ -68,8 +79,12 @@ struct Plan: Equatable {
       writer.put(load.request)
       writer.put(load.operation)
       writer.put(load.blockCount)
-      writer.put(UInt32(truncatingIfNeeded: load.copies.count))
-      for copy in load.copies { Self.put(copy, to: &writer) }
+      writer.put(UInt32(truncatingIfNeeded: load.rows.count))
+      for row in load.rows {
+        writer.put(row.firstBlock)
+        writer.put(UInt32(truncatingIfNeeded: row.copies.count))
+        for copy in row.copies { Self.put(copy, to: &writer) }
+      }
     }
     writer.put(UInt32(truncatingIfNeeded: stores.count))
     for store in stores {
@@ -94,9 +109,13 @@ struct Plan: Equatable {
     for _ in 0..<(try reader.takeCount(itemBytes: 24)) {
       var load = Load(
         request: try reader.take(), operation: try reader.take(), blockCount: try reader.take(),
-        copies: [])
-      for _ in 0..<(try reader.takeCount(itemBytes: Copy.byteCount)) {
-        load.copies.append(try Self.takeCopy(from: &reader))
+        rows: [])
+      for _ in 0..<(try reader.takeCount(itemBytes: Row.bytesMin)) {
+        var row = Row(firstBlock: try reader.take(), copies: [])
+        for _ in 0..<(try reader.takeCount(itemBytes: Copy.byteCount)) {
+          row.copies.append(try Self.takeCopy(from: &reader))
+        }
+        load.rows.append(row)
       }
       loads.append(load)
     }

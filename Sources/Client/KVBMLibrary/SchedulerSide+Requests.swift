@@ -49,6 +49,28 @@ extension SchedulerSide {
     }
   }
 
+  /// Says what tokens of the request stand for, where their ids do not tell it.
+  ///
+  /// - Throws: `KVBM_STALE`; `KVBM_ARGUMENT` when a key that it would change has been computed;
+  ///   `KVBM_LIMIT` beyond `KeyChain.contentCountMax`. Nothing is changed then.
+  func add(_ id: UInt64, _ content: BlockContent) throws(CallFailure) {
+    try state.withLock { (state) throws(CallFailure) in
+      guard let keys = state.requests[id]?.keys else { throw .stale }
+      guard content.position >= keys.keyedTokenCount else {
+        throw .argument(
+          "the content begins at token \(content.position), where the key of a full block is known "
+            + "already: it must be said before its first block is full")
+      }
+      guard keys.contentCount < KeyChain.contentCountMax else {
+        throw CallFailure(
+          code: Int32(KVBM_LIMIT),
+          text: "a request has more than \(KeyChain.contentCountMax) contents")
+      }
+      if Faults.isSet(.content) { return }
+      _ = state.requests[id]?.keys.add(content)
+    }
+  }
+
   /// How many full blocks the request has.
   ///
   /// - Throws: `KVBM_STALE`.
@@ -70,7 +92,7 @@ extension SchedulerSide {
     try state.withLock { (state) throws(CallFailure) in
       guard let request = state.requests[id] else { throw .stale }
       state.requests[id]?.match = nil
-      let count = min(Int(blockCount), WireFormat.keyCountMax)
+      let count = min(Int(blockCount), matchCountMax)
       var run = try Self.run(id, request.keys, firstBlock, UInt32(count))
       guard count > 0, let attachment = link.current() else { return kvbm_match() }
       if request.introducedIn != attachment.session {
@@ -86,7 +108,8 @@ extension SchedulerSide {
     }
   }
 
-  /// Takes up the last match's promise at the coming step; `deviceBlocks` is `[group][block]`.
+  /// Takes up the last match's promise at the coming step; `deviceBlocks` is `[group][block]`, with
+  /// `noBlock` for what a sliding group does not need.
   ///
   /// A load of more than was promised fails at the step, and is reported like any other.
   ///
@@ -99,12 +122,13 @@ extension SchedulerSide {
       guard let request = state.requests[id] else { throw .stale }
       let run = try Self.run(id, request.keys, firstBlock, blockCount)
       let blocks = try copied(deviceBlocks, Int(blockCount))
+      try checkAbsent(blocks, Int(blockCount), onlyLeading: false)
       guard !state.loads.contains(where: { $0.request == id }) else {
         throw .argument("the request has a load in this step already")
       }
       var session: UInt64?
       if let promise = request.match, promise.firstBlock == firstBlock,
-        blockCount <= promise.readyCount
+        blockCount <= promise.readyCount, hasRoom(for: blocks.count, state)
       {
         session = promise.session
       }
@@ -114,9 +138,11 @@ extension SchedulerSide {
     }
   }
 
-  /// Offers full blocks at the coming step; `deviceBlocks` is `[group][block]`.
+  /// Offers full blocks at the coming step; `deviceBlocks` is `[group][block]`, where a sliding
+  /// group's row may begin with `noBlock`s.
   ///
-  /// - Throws: `KVBM_STALE`; `KVBM_ARGUMENT` for blocks that are not full.
+  /// - Throws: `KVBM_STALE`; `KVBM_ARGUMENT` for blocks that are not full, or absent elsewhere;
+  ///   `KVBM_LIMIT` when one step offers more than `storeCountMax`.
   func store(
     _ id: UInt64, _ firstBlock: UInt32, _ blockCount: UInt32,
     _ deviceBlocks: UnsafePointer<UInt32>?
@@ -126,12 +152,15 @@ extension SchedulerSide {
       guard blockCount > 0 else { return }
       let run = try Self.run(id, request.keys, firstBlock, blockCount)
       let blocks = try copied(deviceBlocks, Int(blockCount))
-      let planned = state.stores.reduce(0) { $0 + $1.run.keys.count }
-      guard run.keys.count <= WireFormat.keyCountMax - planned else {
+      let absent = try checkAbsent(blocks, Int(blockCount), onlyLeading: true)
+      let planned = state.stores.reduce(0) { $0 + $1.deviceBlocks.count }
+      guard blocks.count <= Self.storeCountMax - planned else {
         throw CallFailure(
-          code: Int32(KVBM_LIMIT), text: "a step offers more than \(WireFormat.keyCountMax) blocks")
+          code: Int32(KVBM_LIMIT), text: "a step offers more than \(Self.storeCountMax) blocks")
       }
-      state.stores.append(PlannedStore(run: run, deviceBlocks: blocks))
+      let offer = StepMessage.Store(
+        run: run, firstOffered: absent.contains { $0 > 0 } ? absent : [])
+      state.stores.append(PlannedStore(offer: offer, deviceBlocks: blocks))
     }
   }
 
@@ -165,6 +194,34 @@ extension SchedulerSide {
   ) throws(CallFailure) -> [UInt32] {
     guard let blocks else { throw .argument("device_blocks is null") }
     return Array(UnsafeBufferPointer(start: blocks, count: blockCount * config.groups.count))
+  }
+
+  /// Checks that only sliding groups lack device blocks, and with `onlyLeading` only at the row's
+  /// beginning; the number of absent ones that each group's row begins with.
+  @discardableResult
+  private func checkAbsent(
+    _ blocks: [UInt32], _ count: Int, onlyLeading: Bool
+  ) throws(CallFailure) -> [UInt32] {
+    var leading: [UInt32] = []
+    for group in config.groups.indices {
+      let row = blocks[(group * count)..<((group + 1) * count)]
+      let first = row.firstIndex { $0 != WireFormat.noBlock } ?? row.endIndex
+      leading.append(UInt32(first - row.startIndex))
+      if config.isSliding(group) && !onlyLeading { continue }
+      guard config.isSliding(group) || first == row.startIndex,
+        !row[first...].contains(WireFormat.noBlock)
+      else {
+        throw .argument(
+          "device_blocks has KVBM_NO_BLOCK in group \(group), where only a sliding group's first "
+            + "blocks can be absent")
+      }
+    }
+    return leading
+  }
+
+  /// Whether the slots of one more load fit into the step's answer.
+  private func hasRoom(for slotCount: Int, _ state: State) -> Bool {
+    state.loads.reduce(slotCount) { $0 + $1.deviceBlocks.count } <= Self.loadSlotCountMax
   }
 
   private func askMatch(_ run: KeyRun, _ attachment: Attachment) -> MatchReply? {

@@ -39,7 +39,7 @@ extension SchedulerSide {
     message.loads = zip(loads, isCurrent).filter(\.1).map {
       StepMessage.Load(request: $0.0.request, count: UInt32(truncatingIfNeeded: $0.0.keys.count))
     }
-    message.stores = stores.map(\.run)
+    message.stores = stores.map(\.offer)
 
     var reply: StepReply?
     if !message.isEmpty, let attachment = link.current(), attachment.session == session {
@@ -65,34 +65,46 @@ extension SchedulerSide {
     return reply
   }
 
+  /// The load as its workers carry it out. One whose slots and device blocks do not fit each other
+  /// exactly has no copies, and fails there: the node hears of it too.
   private func planned(_ load: PlannedLoad, _ grant: StepReply.Load?) -> Plan.Load {
     let count = load.keys.count
     var plan = Plan.Load(
-      request: load.request, operation: 0, blockCount: UInt32(truncatingIfNeeded: count),
-      copies: [])
-    guard let grant, grant.operation != 0, grant.slots.count == load.deviceBlocks.count else {
-      return plan
-    }
+      request: load.request, operation: 0, blockCount: UInt32(truncatingIfNeeded: count), rows: [])
+    guard let grant, grant.operation != 0 else { return plan }
     plan.operation = grant.operation
-    for index in grant.slots.indices {
-      plan.copies.append(
-        Plan.Copy(
-          deviceBlock: load.deviceBlocks[index], slot: grant.slots[index],
-          key: load.keys[index % count]))
+    guard grant.slots.count == load.deviceBlocks.count else { return plan }
+    var rows: [Plan.Row] = []
+    for group in config.groups.indices {
+      let places = (group * count)..<((group + 1) * count)
+      let first = places.first { grant.slots[$0] != WireFormat.noBlock } ?? places.upperBound
+      var row = Plan.Row(firstBlock: UInt32(first - places.lowerBound), copies: [])
+      for place in places {
+        let (slot, block) = (grant.slots[place], load.deviceBlocks[place])
+        guard (slot == WireFormat.noBlock) == (place < first),
+          (block == WireFormat.noBlock) == (place < first)
+        else { return plan }
+        guard place >= first else { continue }
+        let key = load.keys[place - places.lowerBound]
+        row.copies.append(Plan.Copy(deviceBlock: block, slot: slot, key: key))
+      }
+      rows.append(row)
     }
+    plan.rows = rows
     return plan
   }
 
   private func planned(_ grant: StepReply.Store, _ stores: [PlannedStore]) -> Plan.Store? {
     guard Int(grant.run) < stores.count, Int(grant.group) < config.groups.count else { return nil }
     let store = stores[Int(grant.run)]
+    let keys = store.offer.run.keys
     let index = Int(grant.index)
-    guard index < store.run.keys.count else { return nil }
-    let place = Int(grant.group) * store.run.keys.count + index
+    guard index < keys.count else { return nil }
+    let place = Int(grant.group) * keys.count + index
     return Plan.Store(
       operation: grant.operation, group: grant.group,
       copy: Plan.Copy(
-        deviceBlock: store.deviceBlocks[place], slot: grant.slot, key: store.run.keys[index]))
+        deviceBlock: store.deviceBlocks[place], slot: grant.slot, key: keys[index]))
   }
 }
 

@@ -34,15 +34,15 @@ final class SchedulerSide: Sendable {
     var request: UInt64
     /// The session whose node promised these blocks; nil when none did, and the load fails.
     var session: UInt64?
-    /// The blocks' keys, with their device blocks as `[group][block]`.
+    /// The blocks' keys, with their device blocks as `[group][block]`, some of them `noBlock`.
     var keys: [BlockKey]
     var deviceBlocks: [UInt32]
   }
 
   /// Blocks offered to the node at the step.
   struct PlannedStore {
-    /// The offered blocks, with their device blocks as `[group][block]`.
-    var run: KeyRun
+    /// The offered blocks, with their device blocks as `[group][block]`, some of them `noBlock`.
+    var offer: StepMessage.Store
     var deviceBlocks: [UInt32]
   }
 
@@ -83,6 +83,16 @@ final class SchedulerSide: Sendable {
 
   /// Tokens in a block, the same in all groups.
   var blockTokens: Int { Int(config.groups[0].blockTokens) }
+
+  /// What one step's messages hold: blocks that are offered, over all groups, and slots of loads.
+  /// Together their answers stay below `WireFormat.messageBytesMax`.
+  static let storeCountMax = WireFormat.keyCountMax
+  static let loadSlotCountMax = 120 << 10
+
+  /// Blocks that one match asks for at most, so that a load of them can be granted.
+  var matchCountMax: Int {
+    min(WireFormat.keyCountMax, Self.loadSlotCountMax / config.groups.count)
+  }
 
   /// Requests that are open at a time, and tokens of one: bounds on this process's memory.
   static let requestCountMax = 1 << 20

@@ -28,8 +28,8 @@ extension WorkerSide {
         continue
       }
       // The engine has fenced these blocks already; a second look costs nothing.
-      if !Faults.isSet(.early) { copies.awaitSources(load.copies.map(\.deviceBlock)) }
-      copies.startLoad(jobs, load, attachment)
+      if !Faults.isSet(.early) { copies.awaitSources(jobs.map(\.deviceBlock)) }
+      copies.startLoad(jobs, load, attachment, isPartial: config.takesPartialLoads)
     }
   }
 
@@ -79,18 +79,21 @@ extension WorkerSide {
   private func jobs(
     _ load: Plan.Load, _ attachment: Attachment, _ bindings: [Binding?]
   ) -> [CopyItem]? {
-    let count = Int(load.blockCount)
-    guard count > 0, load.copies.count == count * bindings.count else { return nil }
+    guard load.rows.count == bindings.count else { return nil }
     var items: [CopyItem] = []
-    items.reserveCapacity(load.copies.count)
-    for (place, copy) in load.copies.enumerated() {
-      let group = UInt32(truncatingIfNeeded: place / count)
-      guard
-        let item = item(copy, group: group, index: place % count, attachment, bindings, false)
-      else { return nil }
-      items.append(item)
+    for (group, row) in Faults.planted(load.rows, config).enumerated() {
+      let first = Int(row.firstBlock)
+      guard row.copies.count == Int(load.blockCount) - first else { return nil }
+      for (place, copy) in row.copies.enumerated() {
+        guard
+          let item = item(
+            copy, group: UInt32(group), index: first + place, attachment, bindings, false)
+        else { return nil }
+        items.append(item)
+      }
     }
-    return items
+    // A load ends with its last copy.
+    return items.isEmpty ? nil : items
   }
 
   private func item(

@@ -12,11 +12,13 @@ public struct GroupDescription: Equatable, Sendable {
   public var tokenBytes: UInt32
   /// Bytes of one element of K or V.
   public var elementBytes: UInt32
+  /// Tokens that a position of a sliding group attends to, itself included; 0 in other groups.
+  public var windowTokens: UInt32
 
   /// A description as given; nothing is checked here.
   public init(
     kind: UInt32, headCount: UInt32, layerCount: UInt32, blockTokens: UInt32, tokenBytes: UInt32,
-    elementBytes: UInt32
+    elementBytes: UInt32, windowTokens: UInt32 = 0
   ) {
     self.kind = kind
     self.headCount = headCount
@@ -24,6 +26,7 @@ public struct GroupDescription: Equatable, Sendable {
     self.blockTokens = blockTokens
     self.tokenBytes = tokenBytes
     self.elementBytes = elementBytes
+    self.windowTokens = windowTokens
   }
 }
 
@@ -90,6 +93,7 @@ public struct Hello: Equatable, Sendable {
       writer.put(group.blockTokens)
       writer.put(group.tokenBytes)
       writer.put(group.elementBytes)
+      writer.put(group.windowTokens)
     }
     writer.putText(producerEngine)
     writer.putText(producerDevice)
@@ -110,12 +114,12 @@ public struct Hello: Equatable, Sendable {
     rank = try reader.take()
     workerCount = try reader.take()
     groups = []
-    for _ in 0..<(try reader.takeCount(itemBytes: 24)) {
+    for _ in 0..<(try reader.takeCount(itemBytes: 28)) {
       groups.append(
         GroupDescription(
           kind: try reader.take(), headCount: try reader.take(), layerCount: try reader.take(),
           blockTokens: try reader.take(), tokenBytes: try reader.take(),
-          elementBytes: try reader.take()))
+          elementBytes: try reader.take(), windowTokens: try reader.take()))
     }
     producerEngine = try reader.takeText()
     producerDevice = try reader.takeText()

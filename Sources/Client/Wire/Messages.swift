@@ -107,12 +107,48 @@ public struct StepMessage: Equatable, Sendable {
     }
   }
 
+  /// A run of blocks that the step completes, offered to the node.
+  public struct Store: Equatable, Sendable {
+    /// The offered blocks.
+    public var run: KeyRun
+    /// By group: so many of the run's first blocks the engine has let go, and does not offer. Empty
+    /// when it offers all of every group.
+    public var firstOffered: [UInt32]
+
+    /// An offer of a run, without its first blocks in some groups.
+    public init(run: KeyRun, firstOffered: [UInt32] = []) {
+      self.run = run
+      self.firstOffered = firstOffered
+    }
+
+    /// Appends the run's fields and then the groups'.
+    func encode(to writer: inout ByteWriter) {
+      run.encode(to: &writer)
+      writer.put(UInt32(truncatingIfNeeded: firstOffered.count))
+      for first in firstOffered { writer.put(first) }
+    }
+
+    /// Reads an offer, which others may follow.
+    ///
+    /// - Throws: `malformed`, also for more groups than there can be.
+    init(from reader: inout ByteReader) throws(WireError) {
+      run = try KeyRun(from: &reader)
+      let count = try reader.takeCount(itemBytes: 4)
+      guard count <= WireFormat.groupCountMax else { throw .malformed }
+      firstOffered = []
+      for _ in 0..<count { firstOffered.append(try reader.take()) }
+    }
+
+    /// An offer takes at least this.
+    static let bytesMin = KeyRun.bytesMin + 4
+  }
+
   /// Requests that are over; each is forgotten after the step's loads and stores.
   public var ended: [UInt64] = []
   /// Promises that are taken up; the reply has an entry for each, in this order.
   public var loads: [Load] = []
   /// Blocks that the step completes; the reply names those that are wanted.
-  public var stores: [KeyRun] = []
+  public var stores: [Store] = []
 
   /// A step that settles nothing.
   public init() {}
@@ -141,8 +177,8 @@ public struct StepMessage: Equatable, Sendable {
     for _ in 0..<(try reader.takeCount(itemBytes: 12)) {
       loads.append(Load(request: try reader.take(), count: try reader.take()))
     }
-    for _ in 0..<(try reader.takeCount(itemBytes: KeyRun.bytesMin)) {
-      stores.append(try KeyRun(from: &reader))
+    for _ in 0..<(try reader.takeCount(itemBytes: Store.bytesMin)) {
+      stores.append(try Store(from: &reader))
     }
     try reader.finish()
   }
@@ -154,7 +190,8 @@ public struct StepReply: Equatable, Sendable {
   public struct Load: Equatable, Sendable {
     /// What workers report the load's end under; 0 when it was not granted.
     public var operation: UInt64
-    /// Slots by group and then by block: `[group][block]`.
+    /// Slots by group and then by block, `[group][block]`: `WireFormat.noBlock` where a group does
+    /// not need the block.
     public var slots: [UInt32]
 
     /// A grant, or with 0 and no slots its absence.

@@ -6,13 +6,17 @@ public enum WireFormat {
   /// The first eight bytes of both greetings.
   public static let helloMagic: UInt64 = 0x314F_4C48_4D42_564B  // "KVBMHLO1"
   /// The protocol's number, which each side compares with the other's; plans carry it too.
-  public static let version: UInt32 = 1
+  public static let version: UInt32 = 2
   /// A handshake packet's largest size.
   public static let packetBytesMax = 64 * 1024
   /// A ring message's largest size, header included.
   public static let messageBytesMax = 2 << 20
   /// Keys in one match or store; longer prefixes are asked for as far as this goes.
   public static let keyCountMax = 65_536
+  /// Cache groups of one engine.
+  public static let groupCountMax = 8
+  /// In place of a slot or a device block: the group does not need this position.
+  public static let noBlock = UInt32.max
   /// An engine's name of a request is cut to this.
   public static let nameBytesMax = 256
   /// The packet that says "this engine stops on purpose".

@@ -27,6 +27,10 @@ struct RequestHandler {
         let step = try body.decode { (reader) throws(WireError) in
           try StepMessage(from: &reader)
         }
+        let groupCount = session.namespace.places.count
+        guard step.stores.allSatisfy({ [0, groupCount].contains($0.firstOffered.count) }) else {
+          return false
+        }
         settle(step, session).encode(to: &writer)
       case (MessageKind.completed, .worker):
         let completed = try body.decode { (reader) throws(WireError) in
@@ -69,8 +73,8 @@ struct RequestHandler {
       var reply = StepReply()
       // Loads first: a request may end in the very step that grants its load.
       for load in step.loads { reply.loads.append(begin(load, session, &state, now)) }
-      for (index, run) in step.stores.enumerated() where session.isComplete {
-        store(run, index, session, &state, now, &reply)
+      for (index, offer) in step.stores.enumerated() where session.isComplete {
+        store(offer, index, session, &state, now, &reply)
       }
       for request in step.ended {
         state.engine.cancel(RequestID(engine: session.engine, number: request))
@@ -88,18 +92,15 @@ struct RequestHandler {
     guard let operation = state.engine.commit(id, count: Int(load.count), now: now) else {
       return StepReply.Load(operation: 0, slots: [])
     }
-    // Effects come position by position; the plan wants them group by group.
-    let groupCount = session.namespace.places.count
-    var slots = [UInt32](repeating: 0, count: Int(load.count) * groupCount)
-    var firstPosition: Int?
+    var granted: [(position: Int, group: Int, slot: UInt32)] = []
     state.settle(now: now) { effect in
       guard case .onboard(operation, _, let position, let group, let source) = effect else {
         return
       }
-      let first = firstPosition ?? position
-      firstPosition = first
-      slots[group * Int(load.count) + position - first] = source.block.slot.rawValue
+      granted.append((position, group, source.block.slot.rawValue))
     }
+    let slots = Self.slots(
+      granted, blockCount: Int(load.count), groupCount: session.namespace.places.count)
     state.requests.update(id, session.namespace.namespace, now) {
       $0.loadedCount += Int(load.count)
     }
@@ -107,10 +108,25 @@ struct RequestHandler {
     return StepReply.Load(operation: operation.rawValue, slots: slots)
   }
 
+  /// The slots of a load as the plan wants them, `[group][block]`; effects come as they like.
+  ///
+  /// Every group needs the last block of a prefix, so that one says where the first one is.
+  private static func slots(
+    _ granted: [(position: Int, group: Int, slot: UInt32)], blockCount: Int, groupCount: Int
+  ) -> [UInt32] {
+    var slots = [UInt32](repeating: WireFormat.noBlock, count: blockCount * groupCount)
+    let end = (granted.map(\.position).max() ?? 0) + 1
+    for (position, group, slot) in granted {
+      slots[group * blockCount + blockCount - (end - position)] = slot
+    }
+    return slots
+  }
+
   private func store(
-    _ run: KeyRun, _ index: Int, _ session: Session, _ state: inout NodeState, _ now: Time,
-    _ reply: inout StepReply
+    _ offer: StepMessage.Store, _ index: Int, _ session: Session, _ state: inout NodeState,
+    _ now: Time, _ reply: inout StepReply
   ) {
+    let run = offer.run
     let id = RequestID(engine: session.engine, number: run.request)
     let answer = state.engine.prepareStore(
       id, in: session.namespace.id, keys: run.keys.span, firstPosition: Int(run.firstPosition),

@@ -30,7 +30,7 @@
 extern "C" {
 #endif
 
-#define KVBM_ABI_VERSION 1u
+#define KVBM_ABI_VERSION 2u
 
 /// Result codes. Stable: new ones are only added.
 enum {
@@ -67,8 +67,8 @@ size_t kvbm_last_error(char *buffer, size_t capacity);
 
 #define KVBM_GROUP_COUNT_MAX 8u
 
-/// What a group's layers keep: every token's KV, that of a window of tokens, or a recurrent state.
-/// Only full attention is served so far.
+/// What a group's layers keep: every token's KV (latents of MLA are one head of it), that of a
+/// window of tokens, or a recurrent state, which is not served so far.
 enum {
   KVBM_GROUP_FULL = 0,
   KVBM_GROUP_SLIDING = 1,
@@ -85,7 +85,13 @@ typedef struct kvbm_group {
   uint32_t token_bytes;
   /// Bytes of one element of K or V.
   uint32_t element_bytes;
+  /// Tokens that a position of a sliding group attends to, itself included, at least 2; 0 in other
+  /// groups.
+  uint32_t window_tokens;
 } kvbm_group;
+
+/// No device block: a position that the engine does not keep, before a sliding group's window.
+#define KVBM_NO_BLOCK UINT32_MAX
 
 /// Who attaches and with what. Strings are UTF-8, NUL-terminated; null means empty.
 typedef struct kvbm_engine_config {
@@ -155,6 +161,16 @@ int32_t kvbm_request_name(kvbm_scheduler *scheduler, uint64_t request, const cha
 /// Adds confirmed tokens. Keys of blocks that became full are computed here, once.
 int32_t kvbm_request_append(kvbm_scheduler *scheduler, uint64_t request, const uint32_t *tokens,
                             size_t count);
+#define KVBM_CONTENT_BYTES_MAX 64u
+
+/// Says that tokens `[position, position + count)` stand for content that their ids do not tell (an
+/// image, prompt embeddings), by its digest of 1 to `KVBM_CONTENT_BYTES_MAX` bytes. The keys of the
+/// blocks that it reaches, and all behind, depend on it.
+///
+/// To be said before the block of `position` is full: `KVBM_ARGUMENT` when the key of a block that
+/// it reaches has been computed. At most 4,096 for a request (`KVBM_LIMIT`); their order is free.
+int32_t kvbm_request_content(kvbm_scheduler *scheduler, uint64_t request, uint32_t position,
+                             uint32_t count, const uint8_t *digest, size_t digest_length);
 /// Full blocks whose keys are known; negative: a code.
 int64_t kvbm_request_block_count(kvbm_scheduler *scheduler, uint64_t request);
 
@@ -165,16 +181,20 @@ typedef struct kvbm_match {
   uint32_t pending_blocks;
 } kvbm_match;
 
-/// What of `[first_block, first_block + block_count)` is there. Idempotent. Without a node:
-/// nothing.
+/// What of `[first_block, first_block + block_count)` is there: prefixes of which every group has
+/// what it needs, a sliding one the blocks of the window at the prefix's end. Idempotent. Without a
+/// node: nothing.
 int32_t kvbm_request_match(kvbm_scheduler *scheduler, uint64_t request, uint32_t first_block,
                            uint32_t block_count, kvbm_match *match);
 /// Takes up the last match's promise in the coming step: blocks `first_block...` go to
-/// `device_blocks[group][i]`, laid out group after group, `block_count` each.
+/// `device_blocks[group][i]`, laid out group after group, `block_count` each. Positions before a
+/// sliding group's window have `KVBM_NO_BLOCK`: exactly those that the load does not need, or it
+/// fails. With a sliding group only the whole promise can be taken up.
 int32_t kvbm_request_load(kvbm_scheduler *scheduler, uint64_t request, uint32_t first_block,
                           uint32_t block_count, const uint32_t *device_blocks);
-/// Offers blocks that the coming step completes; the node takes those that it wants. `KVBM_LIMIT`
-/// when one step's offers come to more than 65,536 blocks; those of before stand.
+/// Offers blocks that the coming step completes; the node takes those that it wants. A sliding
+/// group's row may begin with `KVBM_NO_BLOCK`s: blocks that the engine has let go. `KVBM_LIMIT`
+/// when one step's offers come to more than 65,536 blocks of all groups; those of before stand.
 int32_t kvbm_request_store(kvbm_scheduler *scheduler, uint64_t request, uint32_t first_block,
                            uint32_t block_count, const uint32_t *device_blocks);
 /// The request is over, in whatever way. A load that was handed out still runs to its end.
@@ -236,7 +256,7 @@ int32_t kvbm_worker_skip_stores(kvbm_worker *worker, const uint8_t *plan, size_t
 typedef struct kvbm_load_result {
   uint64_t request;
   /// Blocks from the load's first on that are in device memory, checked; fewer than were planned
-  /// means that the load failed from there on.
+  /// means that the load failed from there on. With several groups or a sliding one: all or 0.
   uint32_t loaded_blocks;
   uint32_t planned_blocks;
 } kvbm_load_result;
