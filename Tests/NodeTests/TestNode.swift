@@ -45,7 +45,7 @@ private final class NodeBox: @unchecked Sendable {
   init(_ value: Node) { self.value = value }
 }
 
-/// A scheduler and one worker over device memory of this process.
+/// A scheduler and one worker over device memory of this process, on which all groups overlay.
 final class TestEngine {
   static let headCount = 3
   static let layerCount = 2
@@ -60,7 +60,13 @@ final class TestEngine {
   static let blockBytes = headCount * blockTokens * tokenBytes
   static let deviceBytes = layerCount * deviceBlockCount * blockBytes
 
-  init(socketPath: String, namespace: String = "{\"model\":\"test\"}") {
+  /// Cache groups, each with its window in tokens; 0 is full attention.
+  let windows: [UInt32]
+
+  init(
+    socketPath: String, namespace: String = "{\"model\":\"test\"}", windows: [UInt32] = [0]
+  ) {
+    self.windows = windows
     device = .allocate(byteCount: Self.deviceBytes, alignment: 4096)
     device.initializeMemory(as: UInt8.self, repeating: 0, count: Self.deviceBytes)
     var uid = UUID().uuid
@@ -68,11 +74,11 @@ final class TestEngine {
     withUnsafeMutableBytes(of: &config.engine_uid) { target in
       withUnsafeBytes(of: &uid) { target.copyMemory(from: $0) }
     }
-    config.group_count = 1
-    config.groups.0 = kvbm_group(
-      kind: 0, head_count: UInt32(Self.headCount), layer_count: UInt32(Self.layerCount),
-      block_tokens: UInt32(Self.blockTokens), token_bytes: UInt32(Self.tokenBytes),
-      element_bytes: 2, window_tokens: 0)
+    config.group_count = UInt32(windows.count)
+    withUnsafeMutableBytes(of: &config.groups) { raw in
+      let groups = raw.bindMemory(to: kvbm_group.self)
+      for (index, window) in windows.enumerated() { groups[index] = Self.group(window) }
+    }
     config.worker_count = 1
     config.call_timeout_ms = 5_000
     var scheduler: OpaquePointer?
@@ -96,8 +102,18 @@ final class TestEngine {
         head_stride: Int64(Self.blockTokens * Self.tokenBytes),
         token_stride: Int64(Self.tokenBytes), kv_stride: Int64(Self.tokenBytes / 2))
     }
-    _ = kvbm_worker_register(
-      self.worker, 0, layers, layers.count, UInt32(Self.deviceBlockCount))
+    for group in windows.indices {
+      _ = kvbm_worker_register(
+        self.worker, UInt32(group), layers, layers.count, UInt32(Self.deviceBlockCount))
+    }
+  }
+
+  private static func group(_ window: UInt32) -> kvbm_group {
+    kvbm_group(
+      kind: window == 0 ? UInt32(KVBM_GROUP_FULL) : UInt32(KVBM_GROUP_SLIDING),
+      head_count: UInt32(headCount), layer_count: UInt32(layerCount),
+      block_tokens: UInt32(blockTokens), token_bytes: UInt32(tokenBytes), element_bytes: 2,
+      window_tokens: window)
   }
 
   deinit { device.deallocate() }
@@ -129,10 +145,10 @@ final class TestEngine {
   }
 
   /// Asks until nothing is pending, for five seconds at most.
-  func match(_ request: UInt64, _ count: Int) -> Int {
+  func match(_ request: UInt64, _ count: Int, from first: Int = 0) -> Int {
     var match = kvbm_match()
     for _ in 0..<5_000 {
-      _ = kvbm_request_match(scheduler, request, 0, UInt32(count), &match)
+      _ = kvbm_request_match(scheduler, request, UInt32(first), UInt32(count), &match)
       if match.pending_blocks == 0 { break }
       usleep(1_000)
     }

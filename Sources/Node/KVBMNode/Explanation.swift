@@ -21,6 +21,9 @@ public struct Explanation: Codable, Sendable {
     /// Where its prefix ended, and why; absent when it got all.
     public var firstMissing: Int?
     public var missingKey: String?
+    /// The cache group that lacks it, as in "group 1, a window of 256 tokens"; absent where one
+    /// group of full attention is all there is.
+    public var missingGroup: String?
     public var reason: String?
   }
 
@@ -58,7 +61,8 @@ extension Explanation.Request {
     lines.append("  asked for \(asked) blocks from block \(firstPosition) on (\(matches) times)")
     lines.append("  \(ready) ready, \(pending) on their way; loaded \(loaded), taken in \(stored)")
     if let firstMissing, let reason {
-      lines.append("  block \(firstMissing) is missing: \(reason)")
+      let group = missingGroup.map { " of \($0)," } ?? ""
+      lines.append("  block \(firstMissing)\(group) is missing: \(reason)")
     }
     return lines
   }
@@ -83,6 +87,7 @@ extension NodeCore {
           ready: entry.readyCount, pending: entry.pendingCount, loaded: entry.loadedCount,
           stored: entry.storedCount, firstMissing: entry.firstMissing?.position,
           missingKey: entry.firstMissing?.key.description,
+          missingGroup: entry.firstMissing?.groupWords,
           reason: entry.firstMissing?.cause.words(at: entry.askedAt))
       })
   }

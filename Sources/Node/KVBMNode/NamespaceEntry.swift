@@ -8,6 +8,8 @@ struct NamespaceEntry {
   let namespace: Namespace
   /// The shape of each group's blocks, by group.
   var shapes: [Int: BlockShape] = [:]
+  /// The window of each sliding group in tokens, by group; known once an engine has attached.
+  var windows: [Int: Int] = [:]
   /// The class of each group's slots, in order; set by the first engine that attaches.
   var places: [GroupPlace] = []
   /// The number for calls of engines; of the disk's blocks until one attaches.

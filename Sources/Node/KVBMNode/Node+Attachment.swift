@@ -47,8 +47,8 @@ extension Node {
   }
 
   private func attach(_ connection: ClientConnection, _ hello: Hello) throws(NodeError) {
-    let shapes = try Self.shapes(of: hello)
-    let session = try session(for: hello, shapes)
+    let groups = try Self.groups(of: hello)
+    let session = try session(for: hello, groups)
     guard connection.openChannel(), let channel = connection.channel else {
       throw .system("the node has no memory for another attachment")
     }
@@ -110,36 +110,30 @@ extension Node {
     return true
   }
 
-  private static func shapes(of hello: Hello) throws(NodeError) -> [BlockShape] {
-    guard (1...8).contains(hello.groups.count),
+  private static func groups(of hello: Hello) throws(NodeError) -> [OpeningGroup] {
+    guard (1...WireFormat.groupCountMax).contains(hello.groups.count),
       (1...32).contains(hello.workerCount), hello.rank < hello.workerCount
     else { throw .refused("the greeting names no role, groups or workers that can be") }
-    var shapes: [BlockShape] = []
+    var groups: [OpeningGroup] = []
     for (index, group) in hello.groups.enumerated() {
-      guard group.kind == 0 else {
-        throw .refused("group \(index) is not full attention, which is all that is served so far")
+      guard group.blockTokens == hello.groups[0].blockTokens else {
+        throw .refused("groups of different block sizes are not served")
       }
-      do throws(LayoutError) {
-        shapes.append(
-          try BlockShape(
-            headCount: Int(group.headCount), layerCount: Int(group.layerCount),
-            blockTokens: Int(group.blockTokens), tokenBytes: Int(group.tokenBytes),
-            elementBytes: Int(group.elementBytes)))
-      } catch {
-        throw .refused("group \(index): \(error)")
-      }
+      groups.append(try OpeningGroup(group, index: index))
     }
-    return shapes
+    return groups
   }
 
   /// The session that waits for this side, or a new one.
-  private func session(for hello: Hello, _ shapes: [BlockShape]) throws(NodeError) -> Session {
+  private func session(
+    for hello: Hello, _ groups: [OpeningGroup]
+  ) throws(NodeError) -> Session {
     for session in sessions.values where session.engineUID == hello.engineUID {
       if session.hasRoom(for: hello) { return session }
       // The side is back before its end was noticed: the old session goes as a whole.
       session.close()
     }
-    let entry = try openNamespace(hello, shapes)
+    let entry = try openNamespace(hello, groups)
     lastSession += 1
     let session = Session(
       id: core.instance &+ lastSession, engineUID: hello.engineUID,
@@ -159,13 +153,13 @@ extension Node {
   private static let blockCountMin = 4
 
   private func openNamespace(
-    _ hello: Hello, _ shapes: [BlockShape]
+    _ hello: Hello, _ groups: [OpeningGroup]
   ) throws(NodeError) -> NamespaceEntry {
     let tiers = [
       ("host.capacity", configuration.hostCapacityBytes),
       ("disk.capacity", configuration.disk?.capacityBytes ?? .max),
     ]
-    for shape in shapes {
+    for shape in groups.map(\.shape) {
       for (key, bytes) in tiers where bytes / shape.slotBytes < Self.blockCountMin {
         throw .refused(
           "\(key) is \(ByteSize(bytes: bytes)), which holds \(bytes / shape.slotBytes) blocks of "
@@ -182,15 +176,16 @@ extension Node {
     let producer = producer(of: hello)
     return try core.state.withLock { (state) throws(NodeError) in
       var places: [GroupPlace] = []
-      for shape in shapes {
+      for group in groups {
         let classID = try state.openClass(
-          slotBytes: shape.slotBytes, hostCapacityBytes: configuration.hostCapacityBytes,
+          slotBytes: group.shape.slotBytes, hostCapacityBytes: configuration.hostCapacityBytes,
           diskCapacityBytes: configuration.disk?.capacityBytes)
         // One part, whatever the number of ranks: they share one namespace. See `RankTally`.
-        places.append(GroupPlace(classID: classID, partCount: 1))
+        places.append(
+          GroupPlace(classID: classID, partCount: 1, windowBlocks: group.windowBlocks))
       }
       return try state.openNamespace(
-        namespace, description: hello.namespaceDescription, shapes: shapes, places: places,
+        namespace, description: hello.namespaceDescription, groups: groups, places: places,
         producer: producer)
     }
   }

@@ -8,12 +8,8 @@ extension NodeState {
     firstPosition: Int, keys: [BlockKey], _ now: Time
   ) {
     let coveredCount = match.readyCount + match.pendingCount
-    var missing: RequestJournal.Missing?
-    if coveredCount < keys.count {
-      missing = RequestJournal.Missing(
-        position: firstPosition + coveredCount, key: keys[coveredCount],
-        cause: cause(ofMissing: keys[coveredCount], entry))
-    }
+    let missing =
+      coveredCount < keys.count ? missing(keys, coveredCount, firstPosition, entry) : nil
     requests.update(id, entry.namespace, now) { request in
       if !name.isEmpty { request.name = name }
       request.askedAt = now
@@ -26,15 +22,30 @@ extension NodeState {
     }
   }
 
-  /// Why a block is not offered.
-  private func cause(ofMissing key: BlockKey, _ entry: NamespaceEntry) -> RequestJournal.Cause {
-    for group in entry.places.indices {
-      let presence = engine.presence(of: key, group: group, in: entry.id)
-      if presence.contains(.host) { return .heldBack }
-      if presence.contains(.arriving) { return .arriving }
-      if presence.contains(.disk) { return .onDisk }
+  /// The block that a longer prefix lacks.
+  private func missing(
+    _ keys: [BlockKey], _ coveredCount: Int, _ firstPosition: Int, _ entry: NamespaceEntry
+  ) -> RequestJournal.Missing {
+    let search = ShortfallSearch(windows: entry.places.map(\.windowBlocks))
+    let (group, index) = search.place(coveredCount: coveredCount, askedCount: keys.count) {
+      engine.presence(of: keys[$1], group: $0, in: entry.id)
     }
+    return RequestJournal.Missing(
+      position: firstPosition + index, key: keys[index],
+      group: entry.places.count > 1 ? group : nil, windowTokens: entry.windows[group],
+      cause: cause(ofMissing: keys[index], group, entry))
+  }
+
+  /// Why a block is not offered.
+  private func cause(
+    ofMissing key: BlockKey, _ group: Int, _ entry: NamespaceEntry
+  ) -> RequestJournal.Cause {
+    let presence = engine.presence(of: key, group: group, in: entry.id)
+    if presence.contains(.host) { return .heldBack }
+    if presence.contains(.arriving) { return .arriving }
+    if presence.contains(.disk) { return .onDisk }
     return .gone(
-      host: removals.entry(key, group: 0, .host), disk: removals.entry(key, group: 0, .disk))
+      host: removals.entry(key, group: group, .host),
+      disk: removals.entry(key, group: group, .disk))
   }
 }

@@ -38,15 +38,21 @@ extension NodeState {
 
   /// The namespace of an engine that attaches, with a class for each group.
   mutating func openNamespace(
-    _ namespace: Namespace, description: [UInt8], shapes: [BlockShape], places: [GroupPlace],
+    _ namespace: Namespace, description: [UInt8], groups: [OpeningGroup], places: [GroupPlace],
     producer: SlotProducer
   ) throws(NodeError) -> NamespaceEntry {
     let entry = namespaces[namespace]
-    for (group, shape) in shapes.enumerated() {
-      if let known = entry?.shapes[group], known != shape {
+    for (group, opening) in groups.enumerated() {
+      if let known = entry?.shapes[group], known != opening.shape {
         throw .refused(
           "the namespace is in use with other shapes for group \(group): its description "
             + "must differ where shapes do")
+      }
+      // Before an engine has attached, windows are not known: slots on disk do not tell.
+      if let entry, !entry.places.isEmpty, entry.windows[group] != opening.windowTokens {
+        throw .refused(
+          "the namespace is in use with another window for group \(group): its description "
+            + "must differ where windows do")
       }
     }
     var opened: NamespaceEntry
@@ -57,7 +63,10 @@ extension NodeState {
       engine.place(places, of: opened.id)
       opened.places = places
     }
-    for (group, shape) in shapes.enumerated() { opened.shapes[group] = shape }
+    for (group, opening) in groups.enumerated() {
+      opened.shapes[group] = opening.shape
+      opened.windows[group] = opening.windowTokens
+    }
     opened.producer = producer
     opened.description = description
     namespaces[namespace] = opened

@@ -130,7 +130,7 @@ struct RequestHandler {
     let id = RequestID(engine: session.engine, number: run.request)
     let answer = state.engine.prepareStore(
       id, in: session.namespace.id, keys: run.keys.span, firstPosition: Int(run.firstPosition),
-      parentKey: run.parentKey, now: now)
+      parentKey: run.parentKey, firstOffered: offer.firstOffered.map(Int.init), now: now)
     state.requests.update(id, session.namespace.namespace, now) {
       $0.storedCount += answer.offloadCount
     }

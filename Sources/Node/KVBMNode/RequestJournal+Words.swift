@@ -1,5 +1,14 @@
 import BlockEngine
 
+extension RequestJournal.Missing {
+  /// As in "group 1, a window of 256 tokens"; nil for full attention without other groups.
+  var groupWords: String? {
+    let window = windowTokens.map { "a window of \($0) tokens" }
+    guard let group else { return window }
+    return "group \(group), \(window ?? "full attention")"
+  }
+}
+
 extension RequestJournal.Cause {
   /// A few words; ages are counted back from the match, at `time`.
   func words(at time: Time) -> String {

@@ -16,7 +16,7 @@ struct RequestJournal {
     var askedCount = 0
     var readyCount = 0
     var pendingCount = 0
-    /// The first block that was neither ready nor on its way, and what was known of it.
+    /// The block that a longer prefix lacked, and what was known of it.
     var firstMissing: Missing?
     /// Of all its matches and steps.
     var matchCount = 0
@@ -28,6 +28,9 @@ struct RequestJournal {
   struct Missing {
     let position: Int
     let key: BlockKey
+    /// Its group, where there are several, and the group's window, where it has one.
+    let group: Int?
+    let windowTokens: Int?
     let cause: Cause
   }
 
