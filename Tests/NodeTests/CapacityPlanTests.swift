@@ -73,10 +73,10 @@ struct CapacityPlanTests {
         """), element: .bfloat16, tensorParallel: 8)
     #expect(plan.tokenPayloadBytes == 61 * 576 * 2)
     #expect(plan.tokenBytesPerRank == plan.tokenPayloadBytes)
-    #expect(plan.notCovered.contains("latent attention (MLA)"))
+    #expect(plan.notCovered.isEmpty)
   }
 
-  @Test("Windows and full attention are groups of their own, and named as not covered")
+  @Test("Windows and full attention are groups of their own, and all blocks count")
   func hybrid() throws {
     let plan = try CapacityPlan(
       model(
@@ -87,8 +87,58 @@ struct CapacityPlanTests {
     #expect(plan.groups.map(\.kind) == [.sliding(window: 256), .full])
     #expect(plan.payloadBytes == 16 * 4 * 2 * 2 * 64 * 2)
     #expect(plan.headerBytes == 2 * 4096)
-    #expect(plan.notCovered.contains("several cache groups (hybrid attention)"))
-    #expect(plan.notCovered.contains("sliding-window layers (256 tokens)"))
+    #expect(plan.notCovered.isEmpty)
+    // 512 blocks of full attention, and the 16 of which the next token sees one token or more.
+    #expect(plan.resumedBytes == (512 + 16) * plan.slotBytes / 2)
+  }
+
+  @Test(
+    "Layers are split into groups as vLLM does",
+    arguments: [
+      // Gemma 3 1B: 22 layers slide, 4 do not.
+      (26, "\"model_type\": \"gemma3_text\", \"sliding_window\": 512", [4, 4, 4, 4, 3, 3, 4]),
+      (62, "\"model_type\": \"gemma3_text\", \"sliding_window\": 1024", [9, 9, 9, 9, 8, 8, 10]),
+      // One layer more of one kind is no reason for another group.
+      (7, "\"model_type\": \"gemma2\", \"sliding_window\": 256", [4, 3]),
+      (5, "\"model_type\": \"gemma2\", \"sliding_window\": 256", [2, 1, 2]),
+      (24, "\"model_type\": \"gpt_oss\", \"sliding_window\": 128", [12, 12]),
+      (8, "\"model_type\": \"mistral\", \"sliding_window\": 128", [8]),
+    ])
+  func groups(layerCount: Int, keys: String, expected: [Int]) throws {
+    let plan = try CapacityPlan(
+      model(
+        """
+        \(keys), "hidden_size": 64, "num_hidden_layers": \(layerCount), "num_attention_heads": 4
+        """), element: .bfloat16)
+    #expect(plan.groups.map(\.shape.layerCount) == expected)
+    #expect(plan.groups.reduce(0) { $0 + $1.shape.layerCount } == layerCount)
+    #expect(plan.notCovered.isEmpty)
+  }
+
+  @Test(
+    "What the connector refuses is named",
+    arguments: [
+      ("\"layer_types\": [\"chunked_attention\", \"full_attention\"]", "chunked local attention"),
+      ("\"model_type\": \"mistral\", \"sliding_window\": 1", "a sliding window of 1 token"),
+      (
+        "\"layer_types\": [\"linear_attention\", \"full_attention\"]",
+        "layers with a recurrent state"
+      ),
+      (
+        "\"kv_lora_rank\": 16, \"layer_types\": [\"sliding_attention\"], \"sliding_window\": 8",
+        "a sliding window over latents (MLA)"
+      ),
+      (
+        "\"layer_types\": [\"full_attention\""
+          + String(repeating: ", \"sliding_attention\"", count: 8) + "], \"sliding_window\": 8",
+        "a model with 9 cache groups (up to 8 are)"
+      ),
+    ])
+  func refusedModels(keys: String, said: String) throws {
+    let plan = try CapacityPlan(
+      model("\(keys), \"hidden_size\": 64, \"num_hidden_layers\": 2, \"num_attention_heads\": 4"),
+      element: .bfloat16)
+    #expect(plan.notCovered == [said])
   }
 
   @Test("Element types are known by the names that engines use")

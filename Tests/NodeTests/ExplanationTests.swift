@@ -64,6 +64,24 @@ struct ExplanationTests {
     #expect(journal.latest(1).first?.name == "r\(RequestJournal.capacity + 1)")
   }
 
+  @Test("A description's groups are said in words, also of kinds that are not known")
+  func groups() {
+    let description = #"""
+      {"groups":[{"kind":"full","heads":4,"head_size":64,"layers":2,"block_tokens":16},
+       {"kind":"sliding","heads":1,"head_size":64,"layers":1,"window":256},
+       {"kind":"mla","heads":1,"head_size":576,"layers":61},
+       {"kind":"else","heads":1,"head_size":1,"layers":2}],"model":"m"}
+      """#
+    #expect(
+      GroupWords.lines(ofDescription: description) == [
+        "group 0: full attention, 2 layers, 4 heads of 64",
+        "group 1: a window of 256 tokens, 1 layer, 1 head of 64",
+        "group 2: latents (MLA) of 576, 61 layers", "group 3: else, 2 layers",
+      ])
+    #expect(GroupWords.lines(ofDescription: #"{"model":"m"}"#).isEmpty)
+    #expect(GroupWords.lines(ofDescription: "no JSON").isEmpty)
+  }
+
   @Test("Two descriptions are compared leaf by leaf")
   func differences() {
     let one = #"{"a":1,"b":{"c":[true,null]},"d":"x"}"#

@@ -3,9 +3,9 @@ import BlockEngine
 extension RequestJournal.Missing {
   /// As in "group 1, a window of 256 tokens"; nil for full attention without other groups.
   var groupWords: String? {
-    let window = windowTokens.map { "a window of \($0) tokens" }
-    guard let group else { return window }
-    return "group \(group), \(window ?? "full attention")"
+    let kind = GroupWords.kind(windowTokens: windowTokens)
+    if let group { return "group \(group), \(kind)" }
+    return windowTokens == nil ? nil : kind
   }
 }
 

@@ -56,7 +56,9 @@ struct ExplainCommand: ParsableCommand {
     if json { return printLine(answer) }
     guard names.count == 2 else {
       for entry in report.namespaces where names.isEmpty || entry.digest.hasPrefix(names[0]) {
-        printLine("\(entry.digest)\n  \(entry.description)")
+        printLine(entry.digest)
+        for line in GroupWords.lines(ofDescription: entry.description) { printLine("  \(line)") }
+        printLine("  \(entry.description)")
       }
       return
     }

@@ -114,7 +114,10 @@ private struct InspectReport: Encodable {
       for (engine, count) in space.engines.sorted(by: { $0.key < $1.key }) {
         lines.append("  by \(engine.isEmpty ? "an unnamed engine" : engine): \(count)")
       }
-      if let description = space.description { lines.append("  \(description)") }
+      if let description = space.description {
+        lines += GroupWords.lines(ofDescription: description).map { "  \($0)" }
+        lines.append("  \(description)")
+      }
     }
     return lines + warnings.map { "warning: \($0)" }
   }

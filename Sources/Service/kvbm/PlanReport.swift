@@ -60,12 +60,12 @@ struct PlanReport {
         + "\(grouped(plan.conversationBlocks)) blocks, "
         + "\(ByteSize(bytes: plan.conversationBlocks * plan.slotBytes))",
     ]
-    if plan.groups.count > 1 {
-      for group in plan.groups {
-        lines.append(
-          "  \(name(group.kind)): \(group.shape.layerCount) layers, "
-            + "\(ByteSize(bytes: group.shape.slotBytes)) a block")
-      }
+    let windowed = plan.groups.contains { $0.kind.window != nil }
+    if plan.groups.count > 1 || windowed { lines += groupLines }
+    if windowed {
+      lines.append(
+        "  blocks of a window are stored as they are computed, all of them; to go on with a whole "
+          + "conversation an engine loads \(ByteSize(bytes: plan.resumedBytes))")
     }
     if plan.tensorParallel > 1 {
       lines.append(
@@ -76,6 +76,23 @@ struct PlanReport {
       lines.append("the model itself takes \(grouped(limit)) tokens at most")
     }
     return lines
+  }
+
+  /// Groups that are equal in a line.
+  private var groupLines: [String] {
+    var kinds: [(group: CapacityPlan.Group, count: Int)] = []
+    for group in plan.groups {
+      if let index = kinds.firstIndex(where: { $0.group == group }) {
+        kinds[index].count += 1
+      } else {
+        kinds.append((group, 1))
+      }
+    }
+    return kinds.map { group, count in
+      "  \(name(group.kind)): \(group.shape.layerCount) layers, "
+        + "\(ByteSize(bytes: group.shape.slotBytes)) a block"
+        + (count > 1 ? ", \(count) groups of them" : "")
+    }
   }
 
   private var tierLines: [String] {
@@ -129,6 +146,9 @@ struct PlanReport {
     case .latent: "latents (MLA)"
     case .sliding(let window):
       window.map { "a window of \(grouped($0)) tokens" } ?? "chunks of tokens"
+    case .slidingLatent(let window):
+      window.map { "latents (MLA) of a window of \(grouped($0)) tokens" }
+        ?? "latents (MLA) of chunks of tokens"
     }
   }
 
@@ -151,6 +171,7 @@ struct PlanReport {
       tokenBytesPerRank: plan.tokenBytesPerRank, blockBytes: plan.payloadBytes,
       slotBytes: plan.slotBytes, headerBytes: plan.headerBytes,
       conversationBytes: plan.conversationBlocks * plan.slotBytes,
+      resumedBytes: plan.resumedBytes, groups: plan.groups.map(GroupOutput.init),
       tiers: Dictionary(uniqueKeysWithValues: tiers.map { ($0.name, $0.tier) }),
       breakEven: speeds.map {
         BreakEven(
@@ -179,12 +200,36 @@ struct PlanReport {
     let slotBytes: Int
     let headerBytes: Int
     let conversationBytes: Int
+    let resumedBytes: Int
+    let groups: [GroupOutput]
     let tiers: [String: CapacityPlan.Tier]
     let breakEven: [BreakEven]
     let measuredCopyBytesPerSecond: Int
     let measuredCheckedBytesPerSecond: Int
     let measuredDiskBytesPerSecond: Int?
     let notCovered: [String]
+  }
+
+  /// A cache group: its kind, its window in tokens where it has one, and its size.
+  struct GroupOutput: Encodable {
+    let kind: String
+    let windowTokens: Int?
+    let layers: Int
+    let blockBytes: Int
+    let slotBytes: Int
+
+    init(_ group: CapacityPlan.Group) {
+      switch group.kind {
+      case .full: kind = "full"
+      case .sliding: kind = "sliding"
+      case .latent: kind = "mla"
+      case .slidingLatent: kind = "sliding_mla"
+      }
+      windowTokens = group.kind.window
+      layers = group.shape.layerCount
+      blockBytes = group.shape.payloadBytes
+      slotBytes = group.shape.slotBytes
+    }
   }
 
   /// A prefill speed, and how fast loading has to be beside it.

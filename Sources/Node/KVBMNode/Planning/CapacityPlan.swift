@@ -12,6 +12,24 @@ public struct CapacityPlan: Sendable {
       case sliding(window: Int?)
       /// One latent of every token (MLA).
       case latent
+      /// One latent of the last so many tokens.
+      case slidingLatent(window: Int?)
+
+      /// Whether one latent takes the place of K and V of heads.
+      var isLatent: Bool {
+        switch self {
+        case .latent, .slidingLatent: true
+        case .full, .sliding: false
+        }
+      }
+
+      /// What the engine keeps on its device, in tokens; nil for all.
+      public var window: Int? {
+        switch self {
+        case .sliding(let window), .slidingLatent(let window): window
+        case .full, .latent: nil
+        }
+      }
     }
 
     /// What its layers keep.
@@ -42,7 +60,7 @@ public struct CapacityPlan: Sendable {
   public let tensorParallel: Int
   /// Tokens of one conversation.
   public let contextTokens: Int
-  /// By kind, each with at least one layer.
+  /// The cache groups as vLLM makes them, each with at least one layer.
   public let groups: [Group]
 
   /// A plan for a model.
@@ -70,45 +88,6 @@ public struct CapacityPlan: Sendable {
           + "\(model.kvHeadCount) KV heads")
     }
     groups = try Self.groups(model, blockTokens: blockTokens, element: element)
-  }
-
-  private static func groups(
-    _ model: ModelConfig, blockTokens: Int, element: KVElement
-  ) throws(ConfigurationError) -> [Group] {
-    var layerCounts: [(kind: Group.Kind, count: Int)] = []
-    for layer in model.layers {
-      let kind: Group.Kind
-      switch layer {
-      case .full: kind = model.latentSize == nil ? .full : .latent
-      case .sliding(let window): kind = .sliding(window: window)
-      case .state, .none: continue
-      }
-      if let index = layerCounts.firstIndex(where: { $0.kind == kind }) {
-        layerCounts[index].count += 1
-      } else {
-        layerCounts.append((kind, 1))
-      }
-    }
-    guard !layerCounts.isEmpty else {
-      throw ConfigurationError(
-        key: "model", value: model.modelType, remedy: "one with attention layers")
-    }
-    var groups: [Group] = []
-    for (kind, count) in layerCounts {
-      let isLatent = kind == .latent
-      let elements = isLatent ? model.latentSize ?? 0 : 2 * model.headSize
-      do throws(LayoutError) {
-        let shape = try BlockShape(
-          headCount: isLatent ? 1 : model.kvHeadCount, layerCount: count,
-          blockTokens: blockTokens, tokenBytes: elements * element.bytes,
-          elementBytes: element.bytes)
-        groups.append(Group(kind: kind, shape: shape))
-      } catch {
-        throw ConfigurationError(
-          key: "model", value: model.modelType, remedy: "one whose blocks fit a slot (\(error))")
-      }
-    }
-    return groups
   }
 
   private static func check(
@@ -144,7 +123,17 @@ extension CapacityPlan {
   /// Full blocks of one conversation: a last part of a block is not stored.
   public var conversationBlocks: Int { contextTokens / blockTokens }
 
-  /// What a tier holds. Every layer counts with all tokens, those of a window too.
+  /// Full blocks at a conversation's end that an engine needs to go on with it, over all groups:
+  /// their bytes in a tier. The others of a window are stored for hits of other lengths.
+  public var resumedBytes: Int {
+    groups.reduce(0) { sum, group in
+      let blocks = group.kind.window.map { ($0 + blockTokens - 2) / blockTokens } ?? .max
+      return sum + min(conversationBlocks, blocks) * group.shape.slotBytes
+    }
+  }
+
+  /// What a tier holds. Every layer counts with all tokens, those of a window too: they are stored
+  /// as they are computed.
   public func tier(capacityBytes: Int) -> Tier {
     let blocks = max(0, capacityBytes) / slotBytes
     return Tier(
