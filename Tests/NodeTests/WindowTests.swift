@@ -19,10 +19,10 @@ struct WindowTests {
   /// A node and an engine that has stored six blocks from devices blocks 8... (group after group),
   /// all but the first `droppedCount` of its sliding groups.
   private func stored(
-    windows: [UInt32], droppedCount: Int
+    windows: [UInt32], droppedCount: Int, diskBytes: Int? = nil
   ) throws -> (TestNode, TestEngine) {
     let node = try TestNode()
-    try node.start()
+    try node.start(diskBytes: diskBytes)
     let engine = TestEngine(socketPath: node.socketPath, windows: windows)
     #expect(engine.attach() == 0)
     let request = engine.begin(tokens)
@@ -96,6 +96,33 @@ struct WindowTests {
     #expect(engine.load(request, from: 5, [[40], [50]]) == 1)
     #expect(engine.holds(40, seed: seed(0, 5)))
     #expect(engine.holds(50, seed: seed(1, 5)))
+    end(node, engine)
+  }
+
+  @Test(
+    "After a restart the disk answers with what a windowed prefix needs",
+    arguments: [[0, 9], [9, 6], [0, 5, 9]] as [[UInt32]])
+  func restart(windows: [UInt32]) throws {
+    let (node, first) = try stored(windows: windows, droppedCount: 3, diskBytes: 16 << 20)
+    end(node, first)
+    try node.start(diskBytes: 16 << 20)
+    let engine = TestEngine(socketPath: node.socketPath, windows: windows)
+    #expect(engine.attach() == 0)
+    let request = engine.begin(tokens)
+    // It waits for what is staged, and takes what is ready once nothing is.
+    #expect(engine.match(request, blockCount) == blockCount)
+    let rows = windows.enumerated().map { group, window in
+      let needed = window == 0 ? blockCount : (Int(window) + 2) / 4
+      return (0..<blockCount).map { position -> Int? in
+        position < blockCount - needed ? nil : 30 + group * blockCount + position
+      }
+    }
+    #expect(engine.load(request, rows) == blockCount)
+    for (group, row) in rows.enumerated() {
+      for (position, block) in row.enumerated() {
+        if let block { #expect(engine.holds(block, seed: seed(group, position))) }
+      }
+    }
     end(node, engine)
   }
 

@@ -1,8 +1,10 @@
 """The native library against a real node, at the edges that vLLM itself rarely reaches."""
 
+import ctypes
 import json
 import os
 import subprocess
+import time
 from array import array
 
 import pytest
@@ -11,6 +13,7 @@ from harness.nodes import Node
 from swift_kvbm import _native
 from swift_kvbm.geometry import Geometry, Group, Share
 from swift_kvbm.handles import Engine, NativeScheduler, NativeWorker
+from swift_kvbm.layout import LayerMemory
 from swift_kvbm.node import node_binary
 
 BLOCK_TOKENS = 4
@@ -48,6 +51,115 @@ def sides(node):
     yield scheduler, worker
     worker.close(True)
     scheduler.close(True)
+
+
+class Device:
+    """A worker's memory, on which all groups overlay: two layers of 64 blocks, `[block][head]`."""
+
+    def __init__(self, worker: NativeWorker, groups: int) -> None:
+        # Two heads of four tokens, sixteen bytes each.
+        self.block_bytes = 2 * BLOCK_TOKENS * 16
+        self.memory = (ctypes.c_uint8 * (2 * 64 * self.block_bytes))()
+        base = ctypes.addressof(self.memory)
+        layers = [
+            LayerMemory(base + layer * 64 * self.block_bytes, self.block_bytes, 64, 16, 8)
+            for layer in range(2)
+        ]
+        for group in range(groups):
+            worker.register(group, layers, 64)
+
+    def fill(self, block: int, value: int) -> None:
+        """Both layers of a block, of one byte."""
+        for start in self._starts(block):
+            ctypes.memset(ctypes.addressof(self.memory) + start, value, self.block_bytes)
+
+    def values(self, block: int) -> set[int]:
+        """The bytes of a block."""
+        return {
+            value
+            for start in self._starts(block)
+            for value in self.memory[start : start + self.block_bytes]
+        }
+
+    def _starts(self, block: int) -> tuple[int, int]:
+        return block * self.block_bytes, (64 + block) * self.block_bytes
+
+
+def settle(scheduler: NativeScheduler, worker: NativeWorker) -> None:
+    plan = scheduler.step(array("I"))
+    worker.fence(plan)
+    worker.start_loads(plan)
+    worker.start_stores(plan)
+    worker.drain(5000)
+
+
+def match(scheduler: NativeScheduler, request: int, count: int, expected: int) -> int:
+    """Ready blocks, asked for until there are as many as expected, or for a while."""
+    deadline = time.monotonic() + 5
+    ready = -1
+    while ready != expected and time.monotonic() < deadline:
+        ready = scheduler.match(request, 0, count)[0]
+    return ready
+
+
+def test_a_sliding_group_gets_the_blocks_of_its_window_alone(node):
+    library = _native.Library(_native.library_path())
+    full = Group("full", 2, 4, BLOCK_TOKENS, 2, "bfloat16", ("a", "b"))
+    sliding = Group("sliding", 2, 4, BLOCK_TOKENS, 2, "bfloat16", ("c", "d"), window_tokens=6)
+    geometry = Geometry((full, sliding), BLOCK_TOKENS, 64, Share(0, 2))
+    described = engine(node, geometry=geometry)
+    scheduler = NativeScheduler(library, described)
+    worker = NativeWorker(library, described, 0, 1)
+    device = Device(worker, 2)
+    assert worker.attach(5000)[0] == 0 and scheduler.attach(5000)[0] == 0
+    for block in range(1, 9):
+        device.fill(block, block)
+    absent = _native.NO_BLOCK
+
+    request = scheduler.begin(b"", b"")
+    scheduler.append(request, array("I", range(16)))
+    with pytest.raises(_native.NativeError, match="KVBM_NO_BLOCK in group 0"):
+        scheduler.store(request, 0, array("I", [absent, 2, 3, 4, 5, 6, 7, 8]))
+    # The engine has let the first block of the window's group go.
+    scheduler.store(request, 0, array("I", [1, 2, 3, 4, absent, 6, 7, 8]))
+    settle(scheduler, worker)
+    other = scheduler.begin(b"", b"")
+    scheduler.append(other, array("I", range(16)))
+    assert match(scheduler, other, 4, 4) == 4
+    scheduler.load(other, 0, array("I", [11, 12, 13, 14, absent, absent, 17, 18]))
+    settle(scheduler, worker)
+    assert worker.poll() == [(other, 4, 4)]
+    assert [device.values(block) for block in range(11, 19)] == [
+        *({1}, {2}, {3}, {4}),
+        *({0}, {0}, {7}, {8}),
+    ]
+    worker.close(True)
+    scheduler.close(True)
+
+
+def test_adapters_and_what_tokens_stand_for_isolate(sides):
+    scheduler, worker = sides
+    device = Device(worker, 1)
+    device.fill(1, 1)
+
+    def begin(adapter: bytes = b"", digest: bytes = b"") -> int:
+        request = scheduler.begin(b"", b"", adapter=adapter)
+        if digest:
+            scheduler.content(request, 6, 3, digest)
+        scheduler.append(request, array("I", range(12)))
+        return request
+
+    scheduler.store(begin(b"lora", b"cat"), 0, array("I", [1, 2, 3]))
+    settle(scheduler, worker)
+    assert match(scheduler, begin(b"lora", b"cat"), 3, 3) == 3
+    assert scheduler.match(begin(b"lora", b"dog"), 0, 3) == (1, 0)
+    assert scheduler.match(begin(b"lora"), 0, 3) == (1, 0)
+    assert scheduler.match(begin(b"", b"cat"), 0, 3) == (0, 0)
+    assert scheduler.match(begin(b"other", b"cat"), 0, 3) == (0, 0)
+    with pytest.raises(_native.NativeError, match="before its first block is full"):
+        scheduler.content(begin(), 11, 3, b"late")
+    with pytest.raises(_native.NativeError, match="1 to 64 bytes"):
+        scheduler.content(begin(), 12, 3, bytes(65))
 
 
 def test_a_forked_child_finds_no_node_and_harms_nothing(sides):

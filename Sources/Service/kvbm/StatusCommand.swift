@@ -31,5 +31,17 @@ struct StatusCommand: ParsableCommand {
     let status = try NodeStatistics(json: report)
     if prometheus { return printLine(status.prometheus) }
     for line in status.lines { printLine(line) }
+    for line in namespaceLines(path) { printLine(line) }
+  }
+
+  /// What the groups of the namespaces in use keep; nothing where the node does not say.
+  private func namespaceLines(_ path: String) -> [String] {
+    guard let answer = try? NodeQuestion.namespaces.ask(socketPath: path),
+      let report = try? NamespaceReport(json: answer)
+    else { return [] }
+    return report.namespaces.flatMap { entry in
+      let groups = GroupWords.lines(ofDescription: entry.description).map { "  \($0)" }
+      return groups.isEmpty ? [] : ["namespace \(entry.digest.prefix(12))"] + groups
+    }
   }
 }
