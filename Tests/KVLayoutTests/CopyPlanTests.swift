@@ -134,6 +134,26 @@ struct CopyPlanTests {
       try copies([.layer, .block, .head, .token, .half], padding: [0, 0, 0, 8, 0]) == 4 * 3 * 16)
   }
 
+  @Test("A latent (MLA) is one head, whose halves go for K and V: one copy a layer of a block")
+  func latents() throws {
+    let shape = try BlockShape(
+      headCount: 1, layerCount: 3, blockTokens: 16, tokenBytes: 576 * 2, elementBytes: 2)
+    for (order, count) in [
+      ([DeviceModel.Axis.layer, .block, .head, .token, .half], 3),
+      ([.layer, .block, .token, .head, .half], 3), ([.block, .head, .layer, .token, .half], 1),
+    ] {
+      let model = DeviceModel(
+        shape, heads: 1, blocks: 2, order: order, padding: [0, 0, 0, 0, 0], noise: 1)
+      #expect(try model.plan(firstHead: 0).copiesPerBlock == count)
+      let slot = Memory(count: shape.slotBytes, noise: 2)
+      let before = slot.snapshot
+      #expect(
+        try model.plan(firstHead: 0).store(sampleKey(1), deviceBlock: 1, slot: slot.start)
+          == .stored)
+      #expect(storeFault(model, slot: slot, before: before, block: 1, firstHead: 0) == nil)
+    }
+  }
+
   @Test("A plan prints itself")
   func printing() throws {
     let shape = try BlockShape(
