@@ -55,13 +55,16 @@ extension SchedulerSide {
   ///   `KVBM_LIMIT` beyond `KeyChain.contentCountMax`. Nothing is changed then.
   func add(_ id: UInt64, _ content: BlockContent) throws(CallFailure) {
     try state.withLock { (state) throws(CallFailure) in
-      guard let keys = state.requests[id]?.keys else { throw .stale }
-      guard content.position >= keys.keyedTokenCount else {
+      // Numbers, not the keys: two holders of them would make adding a copy of all contents.
+      guard let keyedTokenCount = state.requests[id]?.keys.keyedTokenCount,
+        let contentCount = state.requests[id]?.keys.contentCount
+      else { throw .stale }
+      guard content.position >= keyedTokenCount else {
         throw .argument(
           "the content begins at token \(content.position), where the key of a full block is known "
             + "already: it must be said before its first block is full")
       }
-      guard keys.contentCount < KeyChain.contentCountMax else {
+      guard contentCount < KeyChain.contentCountMax else {
         throw CallFailure(
           code: Int32(KVBM_LIMIT),
           text: "a request has more than \(KeyChain.contentCountMax) contents")
@@ -142,7 +145,7 @@ extension SchedulerSide {
   /// group's row may begin with `noBlock`s.
   ///
   /// - Throws: `KVBM_STALE`; `KVBM_ARGUMENT` for blocks that are not full, or absent elsewhere;
-  ///   `KVBM_LIMIT` when one step offers more than `storeCountMax`.
+  ///   `KVBM_LIMIT` when one step offers too many.
   func store(
     _ id: UInt64, _ firstBlock: UInt32, _ blockCount: UInt32,
     _ deviceBlocks: UnsafePointer<UInt32>?
@@ -153,10 +156,10 @@ extension SchedulerSide {
       let run = try Self.run(id, request.keys, firstBlock, blockCount)
       let blocks = try copied(deviceBlocks, Int(blockCount))
       let absent = try checkAbsent(blocks, Int(blockCount), onlyLeading: true)
-      let planned = state.stores.reduce(0) { $0 + $1.deviceBlocks.count }
-      guard blocks.count <= Self.storeCountMax - planned else {
+      let planned = state.stores.reduce(0) { $0 + $1.offer.run.keys.count }
+      guard run.keys.count <= WireFormat.keyCountMax - planned else {
         throw CallFailure(
-          code: Int32(KVBM_LIMIT), text: "a step offers more than \(Self.storeCountMax) blocks")
+          code: Int32(KVBM_LIMIT), text: "a step offers more than \(WireFormat.keyCountMax) blocks")
       }
       let offer = StepMessage.Store(
         run: run, firstOffered: absent.contains { $0 > 0 } ? absent : [])
@@ -221,7 +224,7 @@ extension SchedulerSide {
 
   /// Whether the slots of one more load fit into the step's answer.
   private func hasRoom(for slotCount: Int, _ state: State) -> Bool {
-    state.loads.reduce(slotCount) { $0 + $1.deviceBlocks.count } <= Self.loadSlotCountMax
+    state.loads.reduce(slotCount) { $0 + $1.deviceBlocks.count } <= WireFormat.loadSlotCountMax
   }
 
   private func askMatch(_ run: KeyRun, _ attachment: Attachment) -> MatchReply? {

@@ -84,14 +84,9 @@ final class SchedulerSide: Sendable {
   /// Tokens in a block, the same in all groups.
   var blockTokens: Int { Int(config.groups[0].blockTokens) }
 
-  /// What one step's messages hold: blocks that are offered, over all groups, and slots of loads.
-  /// Together their answers stay below `WireFormat.messageBytesMax`.
-  static let storeCountMax = WireFormat.keyCountMax
-  static let loadSlotCountMax = 120 << 10
-
   /// Blocks that one match asks for at most, so that a load of them can be granted.
   var matchCountMax: Int {
-    min(WireFormat.keyCountMax, Self.loadSlotCountMax / config.groups.count)
+    min(WireFormat.keyCountMax, WireFormat.loadSlotCountMax / config.groups.count)
   }
 
   /// Requests that are open at a time, and tokens of one: bounds on this process's memory.

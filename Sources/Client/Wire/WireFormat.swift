@@ -13,6 +13,10 @@ public enum WireFormat {
   public static let messageBytesMax = 2 << 20
   /// Keys in one match or store; longer prefixes are asked for as far as this goes.
   public static let keyCountMax = 65_536
+  /// What one step's answer grants at most, over all groups: slots of loads, and blocks to store.
+  /// Together they stay below `messageBytesMax`.
+  public static let loadSlotCountMax = 384 << 10
+  public static let storeCountMax = 8_192
   /// Cache groups of one engine.
   public static let groupCountMax = 8
   /// In place of a slot or a device block: the group does not need this position.

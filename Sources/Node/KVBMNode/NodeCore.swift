@@ -2,6 +2,7 @@ import BlockEngine
 import DiskTier
 import Glibc
 import Synchronization
+import Wire
 
 /// The engine under its lock, and the disk store whose outcomes it hears.
 ///
@@ -33,6 +34,8 @@ final class NodeCore: Sendable {
     self.store = store
     var limits = Limits()
     limits.stagingNanoseconds = UInt64(configuration.stagingMilliseconds) * 1_000_000
+    // What one step's answer can hold.
+    limits.storeLimit = WireFormat.storeCountMax
     // Fewer than the store's queue takes, so that it refuses only when it is closed.
     limits.readLimit = 128
     limits.writeLimit = 64

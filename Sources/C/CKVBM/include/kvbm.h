@@ -194,7 +194,7 @@ int32_t kvbm_request_load(kvbm_scheduler *scheduler, uint64_t request, uint32_t 
                           uint32_t block_count, const uint32_t *device_blocks);
 /// Offers blocks that the coming step completes; the node takes those that it wants. A sliding
 /// group's row may begin with `KVBM_NO_BLOCK`s: blocks that the engine has let go. `KVBM_LIMIT`
-/// when one step's offers come to more than 65,536 blocks of all groups; those of before stand.
+/// when one step's offers come to more than 65,536 blocks; those of before stand.
 int32_t kvbm_request_store(kvbm_scheduler *scheduler, uint64_t request, uint32_t first_block,
                            uint32_t block_count, const uint32_t *device_blocks);
 /// The request is over, in whatever way. A load that was handed out still runs to its end.
