@@ -10,6 +10,8 @@ public struct NodeConfiguration: Sendable {
   public var disk: Disk?
   /// Bytes of memory that are left to the machine and the cgroup.
   public var hostReserveBytes = 256 << 20
+  /// Where the kernel's accounts of memory, `proc` and `sys`, are looked up: "/" but in tests.
+  public var systemRoot = "/"
   /// Whether the node goes away with its last engine, as one that an engine started does.
   public var endsWithLastEngine = false
   /// How long it stays after its last engine went without a goodbye, so that a restarted one finds

@@ -28,6 +28,9 @@ struct NodeState: ~Copyable {
   var requests = RequestJournal()
   /// What the drivers said, by kind, for the log and the counters.
   var diskFaults = DiskFaults()
+  /// What became of extents, for the counters.
+  var hostExtents = ExtentCounters()
+  var diskExtents = ExtentCounters()
 
   /// A state without classes and namespaces.
   init(engine: consuming BlockEngine, store: DiskStore?) {
@@ -41,7 +44,10 @@ struct NodeState: ~Copyable {
   mutating func settle(now: Time, _ visit: (Effect) -> Void = { _ in }) {
     repeat {
       engine.drain(into: &drained)
-      for effect in drained { carryOut(effect, now, visit) }
+      for effect in drained {
+        noteUse(effect)
+        carryOut(effect, now, visit)
+      }
       let failures = refused
       refused.removeAll(keepingCapacity: true)
       for operation in failures { engine.completed(operation, part: 0, .failure, now: now) }

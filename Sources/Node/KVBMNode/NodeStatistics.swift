@@ -102,6 +102,8 @@ extension NodeCore {
       state.engine.counters.visit { name, value in counters[Self.snakeCase(name)] = value }
       counters["disk_corrupt"] = state.diskFaults.corrupt
       counters["disk_failed"] = state.diskFaults.failed
+      for (name, value) in state.hostExtents.named { counters["host_" + name] = value }
+      for (name, value) in state.diskExtents.named { counters["disk_" + name] = value }
       var degraded = shortfalls
       if let fault = state.engine.fault { degraded.append("engine: \(fault)") }
       return NodeStatistics(

@@ -101,6 +101,7 @@ struct ServeCommand: ParsableCommand {
       configuration.drainSeconds = seconds
     }
     configuration.endsWithLastEngine = parentStarted
+    if let root = Environment.text("KVBM_TEST_SYSTEM_ROOT") { configuration.systemRoot = root }
     do throws(ConfigurationError) {
       try configuration.validate()
     } catch {

@@ -32,6 +32,12 @@ extension DiskStore {
     }
   }
 
+  /// How long an extent of slots of that size is where capacity allows, in bytes.
+  public func extentBytes(slotBytes: Int) -> Int {
+    let wanted = max(options.extentBytes(capacityBytes: capacityBytes), slotBytes)
+    return wanted / slotBytes * slotBytes
+  }
+
   /// Deletes an extent and all that is in it.
   ///
   /// The caller has no reads or writes of it under way, and knows of no slot of another version.

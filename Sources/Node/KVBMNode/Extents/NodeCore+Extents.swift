@@ -6,29 +6,30 @@ import KVLayout
 import Synchronization
 
 extension NodeCore {
-  /// A class that wants memory, and which extent it would get.
-  struct HostNeed {
-    /// The class, its host memory, and the first extent there that has no pages.
-    let classID: ClassID
-    let memory: HostMemory
-    let extent: Int
-    /// Of all classes together.
-    let populatedBytes: Int
+  // MARK: Host
+
+  /// What each class has of the host tier.
+  func hostShares() -> [ExtentBalance.Share] { state.withLock { $0.hostShares() } }
+
+  /// Memory that populated extents, and one more, may cost beside their pages.
+  var hostOverheadBytes: Int {
+    state.withLock { state in
+      state.classes.reduce(0) { $0 + $1.overheadBytes + $1.memory.extentBytes / 256 }
+    }
   }
 
-  /// The class most in need of a host extent; nil when none is.
-  func hostNeed() -> HostNeed? {
+  /// Whether a class that an engine uses has fewer free slots in a tier than it should.
+  var hasNeed: Bool {
     state.withLock { state in
-      let populatedBytes = state.classes.reduce(0) { $0 + $1.populatedBytes }
-      for slotClass in state.classes where state.isServing(slotClass.id) {
-        guard let extent = slotClass.nextUnpopulated else { continue }
-        let freeCount = state.engine.counts(.host, slotClass.id)?.free ?? 0
-        guard freeCount < slotClass.slotsAhead else { continue }
-        return HostNeed(
-          classID: slotClass.id, memory: slotClass.memory, extent: extent,
-          populatedBytes: populatedBytes)
-      }
-      return nil
+      (state.hostShares() + (store.map { state.diskShares($0) } ?? [])).contains { $0.isInNeed }
+    }
+  }
+
+  /// A class's host memory and the first extent there that has no pages.
+  func nextHostExtent(_ classID: ClassID) -> (memory: HostMemory, extent: Int)? {
+    state.withLock { state in
+      let slotClass = state.classes[Int(classID.rawValue)]
+      return slotClass.nextUnpopulated.map { (slotClass.memory, $0) }
     }
   }
 
@@ -38,34 +39,45 @@ extension NodeCore {
     state.withLock { state in
       let index = Int(classID.rawValue)
       state.classes[index].setPopulated(extent, true)
+      state.hostExtents.added += 1
       state.engine.addExtent(
         .host, classID, slots: state.classes[index].hostSlots(ofExtent: extent))
       state.settle(now: now)
     }
   }
 
-  /// Takes an extent's memory from a class that no engine uses.
+  /// Takes the memory of the least used extent of the first donor that has one without blocks in
+  /// use. Its blocks are not found any more when the memory goes.
   ///
-  /// - Returns: Whether there was one; the memory is free then.
-  func reclaimIdleHostExtent(for needy: ClassID) -> Bool {
+  /// - Parameter isReturned: Whether no other class is to get it.
+  /// - Returns: The bytes that are free now; 0 when there was no such extent.
+  func takeHostExtent(from donors: [ExtentBalance.Donor], isReturned: Bool = false) -> Int {
     let now = Clock.now
-    let reclaimed: (HostMemory, Int)? = state.withLock { state in
-      for index in state.classes.indices {
-        let slotClass = state.classes[index]
-        guard slotClass.id != needy, !state.isServing(slotClass.id),
-          let extent = slotClass.lastPopulated,
-          state.engine.retireExtent(
-            .host, slotClass.id, slots: slotClass.hostSlots(ofExtent: extent))
-        else { continue }
-        state.classes[index].setPopulated(extent, false)
-        state.settle(now: now)
-        return (slotClass.memory, extent)
+    let taken: (HostMemory, Int)? = state.withLock { state in
+      for donor in donors {
+        let index = Int(donor.classID.rawValue)
+        for extent in state.classes[index].populatedByUse.prefix(Self.triedExtentsMax) {
+          let slots = state.classes[index].hostSlots(ofExtent: extent)
+          guard state.engine.retireExtent(.host, donor.classID, slots: slots) else { continue }
+          state.classes[index].setPopulated(extent, false)
+          if isReturned { state.hostExtents.returned += 1 }
+          if !isReturned { state.hostExtents.noteMove(donor.reason) }
+          state.settle(now: now)
+          return (state.classes[index].memory, extent)
+        }
+        state.hostExtents.busy += 1
       }
       return nil
     }
-    guard let (memory, extent) = reclaimed else { return false }
-    return (try? memory.release(extent: extent)) != nil
+    guard let (memory, extent) = taken, (try? memory.release(extent: extent)) != nil else {
+      return 0
+    }
+    return memory.extentBytes
   }
+
+  /// Extents of a class that are tried before the next one's turn: each may cost a look at all of
+  /// its slots, under the lock.
+  private static let triedExtentsMax = 32
 
   /// Whether a class has slots in every tier.
   func isUsable(_ classID: ClassID) -> Bool {
@@ -78,16 +90,15 @@ extension NodeCore {
 
   // MARK: Disk
 
-  /// A class that wants disk space; nil when none does.
-  func diskNeed() -> (classID: ClassID, slotBytes: Int)? {
-    state.withLock { state in
-      for slotClass in state.classes where state.isServing(slotClass.id) {
-        let freeCount = state.engine.counts(.disk, slotClass.id)?.free ?? 0
-        let extentSlots = slotClass.diskExtents.last?.extent.slotCount ?? 1
-        if freeCount < max(1, extentSlots / 2) { return (slotClass.id, slotClass.slotBytes) }
-      }
-      return nil
-    }
+  /// What each class has of the disk tier; nothing without one.
+  func diskShares() -> [ExtentBalance.Share] {
+    guard let store else { return [] }
+    return state.withLock { $0.diskShares(store) }
+  }
+
+  /// The slot size of a class.
+  func slotBytes(of classID: ClassID) -> Int {
+    state.withLock { $0.classes[Int(classID.rawValue)].slotBytes }
   }
 
   /// Hands an empty extent's slots to the engine.
@@ -97,32 +108,33 @@ extension NodeCore {
     let now = Clock.now
     return state.withLock { state in
       guard let slots = state.classes[Int(classID.rawValue)].enter(extent) else { return false }
+      state.diskExtents.added += 1
       state.engine.addExtent(.disk, classID, slots: slots)
       state.settle(now: now)
       return true
     }
   }
 
-  /// Gives up an extent on disk of a class that no engine uses.
-  func reclaimIdleDiskExtent(for needy: ClassID) -> Bool {
+  /// Gives up the least used extent on disk of the first donor that has one without blocks in use.
+  func takeDiskExtent(from donors: [ExtentBalance.Donor]) -> Bool {
     let now = Clock.now
-    let reclaimed: DiskExtent? = state.withLock { state in
-      for index in state.classes.indices {
-        let slotClass = state.classes[index]
-        guard slotClass.id != needy, !state.isServing(slotClass.id) else { continue }
-        for place in slotClass.diskExtents.indices
-        where state.engine.retireExtent(
-          .disk, slotClass.id, slots: slotClass.diskSlots(at: place))
-        {
-          let extent = slotClass.diskExtents[place].extent
+    let taken: DiskExtent? = state.withLock { state in
+      for donor in donors {
+        let index = Int(donor.classID.rawValue)
+        for place in state.classes[index].diskExtentsByUse.prefix(Self.triedExtentsMax) {
+          let slots = state.classes[index].diskSlots(at: place)
+          guard state.engine.retireExtent(.disk, donor.classID, slots: slots) else { continue }
+          let extent = state.classes[index].diskExtents[place].extent
           state.classes[index].removeDiskExtent(at: place)
+          state.diskExtents.noteMove(donor.reason)
           state.settle(now: now)
           return extent
         }
+        state.diskExtents.busy += 1
       }
       return nil
     }
-    guard let extent = reclaimed, let store else { return false }
+    guard let extent = taken, let store else { return false }
     return (try? store.deleteExtent(extent)) != nil
   }
 
@@ -154,6 +166,7 @@ extension NodeCore {
             lastUsed: UInt64(max(0, description.lastUsedUnixNanoseconds))))
       }
       addUsable(slots, scan.occupiedSlots, classID, residents, &state)
+      state.classes[Int(classID.rawValue)].noteAdopted(residents.count)
       state.settle(now: now)
       return residents.count
     }
@@ -182,12 +195,5 @@ extension NodeCore {
       for slotClass in state.classes { state.engine.finishScan(slotClass.id) }
       state.settle(now: now)
     }
-  }
-}
-
-extension NodeState {
-  /// Whether an engine that is attached has blocks in the class.
-  func isServing(_ classID: ClassID) -> Bool {
-    servedClasses[Int(classID.rawValue), default: 0] > 0
   }
 }
