@@ -61,11 +61,15 @@ class Node:
                 raise AssertionError(f"the node did not start: {self.log.read_text()[-2000:]}")
             time.sleep(0.01)
 
-    def counters(self) -> dict[str, int]:
-        """The node's counters, as `kvbm status` tells them."""
+    def status(self) -> dict[str, Any]:
+        """What `kvbm status` tells."""
         command = [node_binary(), "status", "--socket", self.socket, "--json"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-        return json.loads(done.stdout)["counters"]
+        return json.loads(done.stdout)
+
+    def counters(self) -> dict[str, int]:
+        """The node's counters."""
+        return self.status()["counters"]
 
     def signal(self, number: int) -> None:
         """Sends a signal to the process."""
