@@ -32,6 +32,8 @@ public final class Node: @unchecked Sendable {
   /// When to end, and whether the node is about to.
   var lifetime: NodeLifetime
   private var listenerToken: UInt64 = 0
+  /// Answers scrapers, where configured so and possible.
+  private(set) var metrics: MetricsServer?
 
   /// Claims what the node needs.
   ///
@@ -73,6 +75,7 @@ public final class Node: @unchecked Sendable {
     }
     listenerToken = loop.add(claim.listener) { [unowned self] _ in accept() }
     announce()
+    serveMetrics()
     loop.run()
     keeper.stop()
     core.closeStore()
@@ -94,8 +97,24 @@ public final class Node: @unchecked Sendable {
     NodeLog.info("kvbm \(NodeVersion.text) serves at \(claim.path): host \(host), \(disk)")
   }
 
+  /// Without metrics the node is worth as much: an address that cannot be had is no reason to end.
+  private func serveMetrics() {
+    guard let address = configuration.metrics else { return }
+    do throws(NodeError) {
+      metrics = MetricsServer(try MetricsListener(address), loop) { [core] in
+        core.statistics().prometheus + "\n"
+      }
+      NodeLog.info("metrics at \(address)")
+      if !address.isLocal { NodeLog.warning("everybody who reaches \(address) can read metrics") }
+    } catch {
+      NodeLog.warning("\(error); the node serves without them")
+    }
+  }
+
   /// Takes no more connections, and frees the path for a successor.
   func stopListening() {
+    metrics?.stop()
+    metrics = nil
     loop.remove(claim.listener, listenerToken)
     claim.release()
   }

@@ -10,6 +10,8 @@ public struct NodeConfiguration: Sendable {
   public var disk: Disk?
   /// Bytes of memory that are left to the machine and the cgroup.
   public var hostReserveBytes = 256 << 20
+  /// Where metrics are to be had over HTTP, if anywhere.
+  public var metrics: MetricsAddress?
   /// Where the kernel's accounts of memory, `proc` and `sys`, are looked up: "/" but in tests.
   public var systemRoot = "/"
   /// Whether the node goes away with its last engine, as one that an engine started does.

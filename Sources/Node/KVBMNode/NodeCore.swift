@@ -84,6 +84,7 @@ final class NodeCore: Sendable {
         state.diskFaults.failed += 1
         state.diskFaults.lastReason = String(cString: strerror(code))
       }
+      state.transfers.ended(OperationID(ticket), told, now)
       state.engine.completed(OperationID(ticket), part: 0, told, now: now)
       state.settle(now: now)
     }

@@ -70,6 +70,7 @@ extension Node {
       return loop.stop()
     }
     if !sessions.isEmpty { keeper.wakeIfNeeded() }
+    metrics?.tick(now)
     if !lifetime.isStopping && lifetime.isIdleForGood(now) {
       NodeLog.info("the last engine has gone: stopping")
       beginStop()

@@ -31,6 +31,10 @@ struct NodeState: ~Copyable {
   /// What became of extents, for the counters.
   var hostExtents = ExtentCounters()
   var diskExtents = ExtentCounters()
+  /// What became of blocks, questions and transfers, for the counters.
+  var removalCounts = RemovalCounts()
+  var matches = MatchLog()
+  var transfers = TransferLog()
 
   /// A state without classes and namespaces.
   init(engine: consuming BlockEngine, store: DiskStore?) {
@@ -46,6 +50,7 @@ struct NodeState: ~Copyable {
       engine.drain(into: &drained)
       for effect in drained {
         noteUse(effect)
+        noteFigures(effect, now)
         carryOut(effect, now, visit)
       }
       let failures = refused

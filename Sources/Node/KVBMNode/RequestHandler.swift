@@ -61,6 +61,10 @@ struct RequestHandler {
       state.journal(
         match, id, session.namespace, name: run.name, firstPosition: Int(run.firstPosition),
         keys: run.keys, now)
+      state.matches.note(
+        requested: run.keys.count, ready: match.readyCount, pending: match.pendingCount,
+        blockTokens: session.namespace.shapes[0]?.blockTokens ?? 0)
+      state.matches.latency.add(nanoseconds: Clock.now.nanoseconds &- now.nanoseconds)
       return MatchReply(
         readyCount: UInt32(clamping: match.readyCount),
         pendingCount: UInt32(clamping: match.pendingCount))
@@ -155,6 +159,7 @@ struct RequestHandler {
         guard
           let outcome = session.tally.note(operation, rank: rank, Outcome(part.outcome))
         else { continue }
+        state.transfers.ended(operation, outcome, now)
         state.engine.completed(operation, part: 0, outcome, now: now)
       }
       state.settle(now: now)

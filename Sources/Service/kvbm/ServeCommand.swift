@@ -43,6 +43,10 @@ struct ServeCommand: ParsableCommand {
   @Option(help: "Seconds that a stop waits for writes to disk. [KVBM_DRAIN_TIMEOUT]")
   var drainTimeout: Int?
 
+  @Option(
+    help: "Answer GET /metrics at unix:/PATH or HOST:PORT; off otherwise. [KVBM_METRICS]")
+  var metrics: String?
+
   @Flag(help: "End with the last engine, as a node that an engine started does.")
   var parentStarted = false
 
@@ -102,6 +106,12 @@ struct ServeCommand: ParsableCommand {
     }
     configuration.endsWithLastEngine = parentStarted
     if let root = Environment.text("KVBM_TEST_SYSTEM_ROOT") { configuration.systemRoot = root }
+    do throws(ConfigurationError) {
+      configuration.metrics =
+        try (metrics ?? Environment.text("KVBM_METRICS")).map(MetricsAddress.init)
+    } catch {
+      throw ValidationError(error.description)
+    }
     do throws(ConfigurationError) {
       try configuration.validate()
     } catch {

@@ -25,6 +25,32 @@ public struct NodeStatistics: Codable, Sendable {
     public var quarantined: Int
   }
 
+  /// Blocks that left a tier.
+  public struct RemovalFigures: Codable, Sendable {
+    /// "host" or "disk".
+    public var tier: String
+    /// As in `RemovalReason`: "evicted", "corrupt" and so on.
+    public var reason: String
+    /// How many, since the node began.
+    public var blocks: Int
+  }
+
+  /// How often something was done, and how long it took.
+  public struct LatencyFigures: Codable, Sendable {
+    /// "match", "store", "load", "read" or "write".
+    public var what: String
+    /// Bytes and blocks that it moved; 0 for a match.
+    public var bytes: Int
+    public var blocks: Int
+    /// All times together.
+    public var seconds: Double
+    /// Times in each range of `latencyBounds`, and one for all that took longer.
+    public var counts: [Int]
+  }
+
+  /// The upper ends of the ranges of latencies, in seconds.
+  public static var latencyBounds: [Double] { Histogram.bounds }
+
   /// The node's release.
   public var version: String
   /// The node's process id.
@@ -49,6 +75,10 @@ public struct NodeStatistics: Codable, Sendable {
   public var counters: [String: Int]
   /// Why the node does less than it was asked to; empty when all is well.
   public var degraded: [String]
+  /// Blocks that left, by tier and reason; nil from a node of a release that did not tell.
+  public var removals: [RemovalFigures]?
+  /// Latencies by what was done; nil from a node of a release that did not tell.
+  public var latencies: [LatencyFigures]?
 
   /// The same as one JSON object, keys in order.
   public var json: String {
@@ -102,8 +132,7 @@ extension NodeCore {
       state.engine.counters.visit { name, value in counters[Self.snakeCase(name)] = value }
       counters["disk_corrupt"] = state.diskFaults.corrupt
       counters["disk_failed"] = state.diskFaults.failed
-      for (name, value) in state.hostExtents.named { counters["host_" + name] = value }
-      for (name, value) in state.diskExtents.named { counters["disk_" + name] = value }
+      state.addCounters(to: &counters)
       var degraded = shortfalls
       if let fault = state.engine.fault { degraded.append("engine: \(fault)") }
       return NodeStatistics(
@@ -114,7 +143,7 @@ extension NodeCore {
         diskCapacityBytes: configuration.disk?.capacityBytes ?? 0,
         diskExtentBytes: diskExtentBytes, pendingWrites: state.engine.pendingWriteCount,
         tiers: state.tierStatistics(hasDisk: store != nil), counters: counters,
-        degraded: degraded)
+        degraded: degraded, removals: state.removalStatistics, latencies: state.latencyStatistics)
     }
   }
 
@@ -130,6 +159,43 @@ extension NodeCore {
 }
 
 extension NodeState {
+  /// What the node counts beside its engine.
+  fileprivate borrowing func addCounters(to counters: inout [String: Int]) {
+    counters["requested_blocks"] = matches.requestedBlocks
+    counters["requested_tokens"] = matches.requestedTokens
+    counters["matched_blocks"] = matches.matchedBlocks
+    counters["matched_tokens"] = matches.matchedTokens
+    for (name, value) in hostExtents.named { counters["host_" + name] = value }
+    for (name, value) in diskExtents.named { counters["disk_" + name] = value }
+  }
+
+  fileprivate borrowing func removals(_ tier: Tier) -> [NodeStatistics.RemovalFigures] {
+    RemovalReason.allCases.map { reason in
+      NodeStatistics.RemovalFigures(
+        tier: "\(tier)", reason: "\(reason)", blocks: removalCounts[tier, reason])
+    }
+  }
+
+  fileprivate var removalStatistics: [NodeStatistics.RemovalFigures] {
+    removals(.host) + removals(.disk)
+  }
+
+  fileprivate var latencyStatistics: [NodeStatistics.LatencyFigures] {
+    var figures = [
+      NodeStatistics.LatencyFigures(
+        what: "match", bytes: 0, blocks: 0,
+        seconds: Double(matches.latency.sumNanoseconds) / 1e9, counts: matches.latency.counts)
+    ]
+    for kind in TransferLog.Kind.allCases {
+      let of = transfers[kind]
+      figures.append(
+        NodeStatistics.LatencyFigures(
+          what: kind.rawValue, bytes: of.bytes, blocks: of.blocks,
+          seconds: Double(of.latency.sumNanoseconds) / 1e9, counts: of.latency.counts))
+    }
+    return figures
+  }
+
   fileprivate borrowing func tierStatistics(hasDisk: Bool) -> [NodeStatistics.TierFigures] {
     var tiers: [NodeStatistics.TierFigures] = []
     for slotClass in classes {

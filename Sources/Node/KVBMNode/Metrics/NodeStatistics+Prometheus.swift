@@ -1,0 +1,151 @@
+extension NodeStatistics {
+  /// The same in Prometheus's text form, every name with the prefix `kvbm_node_`.
+  ///
+  /// Counters end in `_total`; slots are labelled with tier, slot size and state;
+  /// `kvbm_node_degraded` is 1 for each reason that holds and absent otherwise.
+  public var prometheus: String {
+    var text = PrometheusText()
+    text.family("up_seconds", .gauge, "Seconds since the node began.")
+    text.sample("up_seconds", uptimeSeconds)
+    text.family("sessions", .gauge, "Engines that are attached.")
+    text.sample("sessions", Double(sessions))
+    text.family("capacity_bytes", .gauge, "Bytes that a tier was given.")
+    text.sample("capacity_bytes", Double(hostCapacityBytes), [("tier", "host")])
+    text.sample("capacity_bytes", Double(diskCapacityBytes), [("tier", "disk")])
+    text.family("allocated_bytes", .gauge, "Bytes that a tier has taken.")
+    text.sample("allocated_bytes", Double(hostPopulatedBytes), [("tier", "host")])
+    text.sample("allocated_bytes", Double(diskExtentBytes), [("tier", "disk")])
+    text.family("pending_writes", .gauge, "Blocks that are to be written to disk.")
+    text.sample("pending_writes", Double(pendingWrites))
+    text.family("slots", .gauge, "Slots by state.")
+    for tier in tiers {
+      for (state, count) in tier.states {
+        text.sample(
+          "slots", Double(count),
+          [("tier", tier.tier), ("slot_bytes", String(tier.slotBytes)), ("state", state)])
+      }
+    }
+    text.family("degraded", .gauge, "Why the node does less than it was asked to.")
+    for reason in degraded { text.sample("degraded", 1, [("reason", reason)]) }
+    for (name, value) in counters.sorted(by: { $0.key < $1.key }) {
+      text.family(name + "_total", .counter, "See docs/operations.md.")
+      text.sample(name + "_total", Double(value))
+    }
+    addRemovals(to: &text)
+    addLatencies(to: &text)
+    addKVBM(to: &text)
+    return text.lines.joined(separator: "\n")
+  }
+
+  private func addRemovals(to text: inout PrometheusText) {
+    guard let removals else { return }
+    text.family("removed_blocks_total", .counter, "Blocks that left a tier, by reason.")
+    for removal in removals {
+      text.sample(
+        "removed_blocks_total", Double(removal.blocks),
+        [("tier", removal.tier), ("reason", removal.reason)])
+    }
+  }
+
+  private func addLatencies(to text: inout PrometheusText) {
+    guard let latencies else { return }
+    let moving = latencies.filter { $0.what != "match" }
+    text.family("transferred_bytes_total", .counter, "Bytes that were moved, by way.")
+    for way in moving { text.sample("transferred_bytes_total", Double(way.bytes), way.labels) }
+    text.family("transferred_blocks_total", .counter, "Blocks that were moved, by way.")
+    for way in moving { text.sample("transferred_blocks_total", Double(way.blocks), way.labels) }
+    text.family("transfer_seconds", .histogram, "From the decision to the last report, by way.")
+    for way in moving { way.add("transfer_seconds", to: &text, labels: way.labels) }
+    text.family("match_seconds", .histogram, "From an engine's question to its answer.")
+    for match in latencies where match.what == "match" {
+      match.add("match_seconds", to: &text, labels: [])
+    }
+  }
+
+  /// Names that dashboards for Dynamo's KVBM ask for, where the meaning is the same.
+  private func addKVBM(to text: inout PrometheusText) {
+    guard let latencies else { return }
+    text.prefix = "kvbm_"
+    func blocks(_ what: String) -> Double {
+      Double(latencies.first { $0.what == what }?.blocks ?? 0)
+    }
+    text.family("matched_tokens", .counter, "Tokens that engines were promised.")
+    text.sample("matched_tokens", Double(counters["matched_tokens"] ?? 0))
+    text.family("offload_blocks_d2h", .counter, "Blocks from device to host memory.")
+    text.sample("offload_blocks_d2h", blocks("store"))
+    text.family("offload_blocks_h2d", .counter, "Blocks from host memory to disk.")
+    text.sample("offload_blocks_h2d", blocks("write"))
+    text.family("onboard_blocks_h2d", .counter, "Blocks from host memory to device.")
+    text.sample("onboard_blocks_h2d", blocks("load"))
+  }
+}
+
+extension NodeStatistics.LatencyFigures {
+  fileprivate var labels: [(String, String)] { [("way", what)] }
+
+  /// A histogram's samples: each range has all that is below it too.
+  fileprivate func add(
+    _ name: String, to text: inout PrometheusText, labels: [(String, String)]
+  ) {
+    var sum = 0
+    for (index, count) in counts.enumerated() {
+      sum += count
+      let bounds = NodeStatistics.latencyBounds
+      let end = index < bounds.count ? PrometheusText.number(bounds[index]) : "+Inf"
+      text.sample(name + "_bucket", Double(sum), labels + [("le", end)])
+    }
+    text.sample(name + "_sum", seconds, labels)
+    text.sample(name + "_count", Double(sum), labels)
+  }
+}
+
+extension NodeStatistics.TierFigures {
+  /// Counts by the name of their state.
+  fileprivate var states: [(String, Int)] {
+    [
+      ("free", free), ("filling", filling), ("pinned", pinned), ("cached", cached),
+      ("quarantined", quarantined),
+    ]
+  }
+}
+
+/// Lines of the exposition format, version 0.0.4.
+private struct PrometheusText {
+  enum Kind: String {
+    case counter
+    case gauge
+    case histogram
+  }
+
+  /// What every name begins with.
+  var prefix = "kvbm_node_"
+  private(set) var lines: [String] = []
+
+  mutating func family(_ name: String, _ kind: Kind, _ help: String) {
+    lines.append("# HELP \(prefix)\(name) \(help)")
+    lines.append("# TYPE \(prefix)\(name) \(kind.rawValue)")
+  }
+
+  mutating func sample(_ name: String, _ value: Double, _ labels: [(String, String)] = []) {
+    let list = labels.map { "\($0.0)=\"\(Self.escaped($0.1))\"" }.joined(separator: ",")
+    lines.append("\(prefix)\(name)\(list.isEmpty ? "" : "{\(list)}") \(Self.number(value))")
+  }
+
+  /// A number as the format has it.
+  static func number(_ value: Double) -> String {
+    value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) : String(value)
+  }
+
+  private static func escaped(_ text: String) -> String {
+    var escaped = ""
+    for letter in text {
+      switch letter {
+      case "\\": escaped += "\\\\"
+      case "\"": escaped += "\\\""
+      case "\n": escaped += "\\n"
+      default: escaped.append(letter)
+      }
+    }
+    return escaped
+  }
+}
