@@ -38,7 +38,7 @@ format: ## rewrite Swift and Python in the house format
 	@scripts/format.sh
 
 demo: setup build ## a real engine without, with, and restarted with swift-kvbm; about 4 minutes
-	@.venv/bin/python Benchmarks/Demo/demo.py --model $(MODEL)
+	@.venv/bin/python -m Benchmarks.Demo.demo --model $(MODEL)
 
 bench: ## the steps that every block goes through, each beside its yardstick
 	@scripts/setup.sh system

@@ -11,36 +11,19 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-import report
-import store
-from engines import BLOCK_TOKENS, PRESSURE, ROOT, Engines
-from node import COMMAND
-from workload import Workload
+from Benchmarks.common.environment import BLOCK_TOKENS, PRESSURE, ROOT
+from Benchmarks.common.node import COMMAND
+from Benchmarks.common.scenes import SCENES, Scene
+from Benchmarks.Demo import report, store
+from Benchmarks.Demo.engines import Engines
 
 # Seconds for a node to write what it still holds and to end, after its engine has.
 NODE_END_SECONDS = 60
 # What pass 1 must be below recompute, from host memory and from a warm disk.
 HOST_FACTOR, DISK_FACTOR = 5.0, 3.0
-
-
-@dataclass(frozen=True)
-class Scene:
-    """The workload that suits a model, and how exact its outputs are."""
-
-    workload: Workload
-    # Largest difference of a first token's log probabilities that counts as equal.
-    logprob_tolerance: float
-    # False where equal KV does not yet mean equal tokens: near ties of a bfloat16 model.
-    tokens_comparable: bool = True
-
-
-SCENES = {
-    "llama": Scene(Workload(), logprob_tolerance=0.001),
-    "llama-big": Scene(Workload(conversations=8), 0.13, tokens_comparable=False),
-}
 
 
 class Demo:
@@ -192,7 +175,7 @@ def act(number: str, title: str) -> None:
 def main() -> int:
     """Parses the command line and plays."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", choices=SCENES, default="llama")
+    parser.add_argument("--model", choices=("llama", "llama-big"), default="llama")
     parser.add_argument("--directory", type=Path, default=ROOT / "build/demo")
     parser.add_argument("--without-vllm-cache", action="store_true", help="leave out act 1b")
     options = parser.parse_args()

@@ -1,7 +1,6 @@
 """Runs engines one after the other, each in a process and with a run-time directory of its own."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -9,13 +8,10 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-import models
-from workload import Workload
+from Benchmarks.common import models
+from Benchmarks.common.environment import BLOCK_TOKENS, PRESSURE, ROOT, engine_environment
+from Benchmarks.common.workload import Workload
 
-ROOT = Path(__file__).resolve().parents[2]
-BLOCK_TOKENS = 32
-# The working set is this many times the device cache.
-PRESSURE = 4.0
 # Lines of a failed engine's log that are shown.
 LOG_LINES = 15
 
@@ -70,19 +66,19 @@ class Engines:
             "label": label,
             "model": str(self._model_path),
             "dtype": models.SHAPES[self.model].dtype,
-            "workload": asdict(self.workload),
             "block_tokens": BLOCK_TOKENS,
             "device_blocks": self.device_blocks,
             "prefix_caching": cache,
-            "passes": passes,
+            "passes": [{"name": name, "workload": asdict(self.workload)} for name in passes],
             "kv_transfer_config": self.connector_config() if kvbm else None,
             "reference": str(self._reference) if self._reference else None,
             "runtime_directory": str(runtime) if kvbm else None,
         }
         spec.write_text(json.dumps(described, indent=1))
         done = subprocess.run(
-            [sys.executable, ROOT / "Benchmarks/Demo/engine_run.py", spec, result, log],
-            env=_environment(runtime),
+            [sys.executable, "-m", "Benchmarks.common.engine_run", spec, result, log],
+            env=engine_environment(runtime),
+            cwd=ROOT,
             check=False,
         )
         if done.returncode != 0:
@@ -90,23 +86,3 @@ class Engines:
             sys.exit("\n".join([f"the engine failed; {log} ends with:", *tail]))
         self._reference = self._reference or result
         return json.loads(result.read_text())["passes"]
-
-
-def _environment(runtime: Path) -> dict[str, str]:
-    """An engine process's environment: small, quiet, no network, the connector on its path."""
-    own = {
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_LOGGING_LEVEL": "INFO",
-        "HF_HUB_OFFLINE": "1",
-        "PYTHONPATH": str(ROOT / "python"),
-        "XDG_RUNTIME_DIR": str(runtime),
-    }
-    if "OMP_NUM_THREADS" not in os.environ:
-        # One core for the engine's scheduler and the node: compute threads that wait for each other
-        # are slower than fewer of them.
-        own["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) - 1))
-    # What a user has set for engines of his own is none of the demo's.
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("KVBM_")}
-    return {**inherited, **own}

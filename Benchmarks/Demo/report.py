@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from Benchmarks.common.figures import first_token_difference, quantile
+
 SOURCES = ("device", "host", "disk", "computed")
 
 
@@ -25,18 +27,6 @@ class Row:
     def faster_than(self, other: "Row") -> float:
         """How many times lower this pass's median time to first token is."""
         return other.p50 / self.p50
-
-
-def quantile(values: list[float], share: float) -> float:
-    """The value that `share` of the others do not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))]
-
-
-def first_token_difference(one: dict, other: dict) -> float:
-    """Largest difference among the log probabilities that both list for the first token."""
-    a, b = one["logprobs"][0], other["logprobs"][0]
-    return max((abs(a[token] - b[token]) for token in a.keys() & b.keys()), default=0.0)
 
 
 def row(title: str, played: dict, reference: dict, block_tokens: int) -> Row:

@@ -36,12 +36,17 @@ class Workload:
         own = self.longest_tokens - self.prefix_tokens
         return self.groups * self.prefix_tokens + self.conversations * own
 
-    def device_blocks(self, block_tokens: int, pressure: float) -> int:
+    def request_blocks(self, block_tokens: int) -> int:
+        """Device blocks that the longest conversation needs, and two to spare."""
+        return -(-(self.longest_tokens + 1) // block_tokens) + 2
+
+    def device_blocks(self, block_tokens: int, pressure: float, concurrency: int = 1) -> int:
         """Blocks of a device cache that is `pressure` times smaller than the working set.
 
-        Never less than the longest conversation needs, for the engine would not start.
+        Never less than the conversations that run at a time may need: an engine would not start,
+        or would preempt them all the time.
         """
-        needed = -(-(self.longest_tokens + 1) // block_tokens) + 2
+        needed = self.request_blocks(block_tokens) * concurrency
         return max(needed, int(self.working_set_tokens / pressure / block_tokens))
 
 

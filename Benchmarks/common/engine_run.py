@@ -1,6 +1,6 @@
 """Plays the workload on one vLLM engine, in a process of its own, and records every request.
 
-    engine_run.py SPEC.json RESULT.json LOG
+    python -m Benchmarks.common.engine_run SPEC.json RESULT.json LOG
 
 Standard output is the progress, a line a round; whatever the engine prints goes to LOG. The engine
 is ended in good order, so that a node that it started ends too.
@@ -15,8 +15,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from node import Node
-from workload import Conversations, Workload
+from Benchmarks.common.node import Node
+from Benchmarks.common.workload import Conversations, Workload
 
 TOP_LOGPROBS = 5
 # Share of the machine's memory that the engine may count on; it needs a small part of it.
@@ -25,6 +25,7 @@ MEMORY_SHARE = 0.25
 ENGINE_END_SECONDS = 60
 # Lengths of the requests before the first measured one: compile, allocate, attach.
 WARM_UP_TOKENS = (64, 300)
+WARM_UP_GENERATED = 16
 
 
 @dataclass
@@ -34,12 +35,13 @@ class Spec:
     label: str
     model: str
     dtype: str
-    workload: dict
     block_tokens: int
     device_blocks: int
     prefix_caching: bool
-    # Which passes to play, as they are named in the result.
-    passes: list[str]
+    # What to play, in this order: each has a `name` and the fields of its `workload`.
+    passes: list[dict]
+    # Requests at a time.
+    concurrency: int = 1
     kv_transfer_config: dict | None = None
     # Result whose generated tokens continue the conversations; absent for the reference itself.
     reference: str | None = None
@@ -52,7 +54,8 @@ class Run:
 
     def __init__(self, spec: Spec, progress) -> None:
         self.spec = spec
-        self.workload = Workload(**spec.workload)
+        self.passes = [(p["name"], Workload(**p["workload"])) for p in spec.passes]
+        self.places = asyncio.Semaphore(spec.concurrency)
         self.progress = progress
         self.node = Node(spec.runtime_directory) if spec.runtime_directory else None
         self.reference = None
@@ -79,7 +82,7 @@ class Run:
             enforce_eager=True,
             block_size=self.spec.block_tokens,
             num_gpu_blocks_override=self.spec.device_blocks,
-            max_model_len=self.workload.longest_tokens + self.spec.block_tokens,
+            max_model_len=max(w.longest_tokens for _, w in self.passes) + self.spec.block_tokens,
             enable_prefix_caching=self.spec.prefix_caching,
             kv_transfer_config=self.spec.kv_transfer_config,
             # Of the memory that is free at start: other processes use it as well.
@@ -88,52 +91,62 @@ class Run:
         self.engine = AsyncLLM.from_engine_args(arguments)
         try:
             for count in WARM_UP_TOKENS:
-                await self.request(f"warm-{count}", [7] * count)
+                await self.request(f"warm-{count}", [7] * count, WARM_UP_GENERATED)
             start_seconds = time.perf_counter() - started
             self.say(f"engine ready after {start_seconds:.0f} s")
-            passes = [await self.play_pass(name) for name in self.spec.passes]
+            passes = [await self.play_pass(*each) for each in self.passes]
         finally:
             self.engine.shutdown(timeout=ENGINE_END_SECONDS)
         return {"label": self.spec.label, "start_seconds": start_seconds, "passes": passes}
 
-    async def play_pass(self, name: str) -> dict:
-        """All turns of all conversations, one request at a time."""
-        conversations = Conversations(self.workload)
+    async def play_pass(self, name: str, workload: Workload) -> dict:
+        """All turns of all conversations, `concurrency` requests at a time."""
+        conversations = Conversations(workload)
         before = self.node.counters() if self.node else {}
         requests: list[dict] = []
         started = time.perf_counter()
-        for turn in range(self.workload.turns):
-            played = []
-            for c in range(self.workload.conversations):
-                key = f"c{c}t{turn}"
-                result = await self.request(f"{name}-{key}", conversations.ask(c, turn))
-                result["id"] = key
-                tokens = self.reference[key] if self.reference else result["tokens"]
+        for turn in range(workload.turns):
+            turns = (
+                self.play_turn(name, workload, c, turn, conversations.ask(c, turn))
+                for c in range(workload.conversations)
+            )
+            played = await asyncio.gather(*turns)
+            for c, result in enumerate(played):
+                tokens = self.reference[result["id"]] if self.reference else result["tokens"]
                 conversations.answer(c, tokens)
-                played.append(result)
             requests += played
-            self.say(self.describe_round(name, turn, played))
+            self.say(self.describe_round(f"{name}, round {turn + 1} of {workload.turns}", played))
         seconds = time.perf_counter() - started
         after = self.node.counters() if self.node else {}
         counters = {k: v - before.get(k, 0) for k, v in after.items()}
         return {"name": name, "seconds": seconds, "requests": requests, "counters": counters}
 
-    def describe_round(self, name: str, turn: int, played: list[dict]) -> str:
+    async def play_turn(
+        self, name: str, workload: Workload, conversation: int, turn: int, prompt: list[int]
+    ) -> dict:
+        """One request, once there is a place for it."""
+        key = f"c{conversation}t{turn}"
+        async with self.places:
+            result = await self.request(f"{name}-{key}", prompt, workload.generated_tokens)
+        return {"id": key, **result}
+
+    @staticmethod
+    def describe_round(title: str, played: list[dict]) -> str:
         """One round in a line."""
         first = statistics.median(r["ttft"] for r in played) * 1000
         prompt = sum(r["prompt_tokens"] for r in played)
         cached = sum(r["cached_tokens"] for r in played)
         return (
-            f"{name}, round {turn + 1} of {self.workload.turns}: {len(played)} requests, "
+            f"{title}: {len(played)} requests, "
             f"TTFT p50 {first:.1f} ms, {cached:,} of {prompt:,} prompt tokens not computed"
         )
 
-    async def request(self, request_id: str, prompt: list[int]) -> dict:
+    async def request(self, request_id: str, prompt: list[int], generated: int) -> dict:
         """One greedy request from its arrival to its last token."""
         from vllm import SamplingParams
 
         sampling = SamplingParams(
-            max_tokens=self.workload.generated_tokens,
+            max_tokens=generated,
             temperature=0,
             ignore_eos=True,
             detokenize=False,
