@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 MODEL ?= llama
 
-.PHONY: help setup build build-test wheel test test-full lint format demo bench clean
+.PHONY: help setup build build-test wheel test test-full lint format demo bench bench-serve clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -43,6 +43,9 @@ demo: setup build ## a real engine without, with, and restarted with swift-kvbm;
 bench: ## the steps that every block goes through, each beside its yardstick
 	@scripts/setup.sh system
 	@scripts/build.sh bench
+
+bench-serve: setup build ## serving beside what else there is; 20 minutes, ARGS=--quick for 4
+	@.venv/bin/python -m Benchmarks.Serve $(ARGS)
 
 clean: ## remove everything that was built; keeps .venv
 	@scripts/clean.sh
