@@ -5,6 +5,7 @@ import os
 from ctypes import (
     CDLL,
     POINTER,
+    PyDLL,
     Structure,
     byref,
     c_char_p,
@@ -187,11 +188,16 @@ class Library:
     def __init__(self, path: str) -> None:
         self.path = path
         self._library = CDLL(path)
+        # The same functions, called without giving up the interpreter's lock: for calls that wait
+        # for nobody. Whoever gives it up gets it back when the engine's other threads are done,
+        # which takes longer than these calls do.
+        self.quick = PyDLL(path)
         try:
             for name, (result, arguments) in _PROTOTYPES.items():
-                function = getattr(self._library, name)
-                function.restype = result
-                function.argtypes = arguments
+                for library in (self._library, self.quick):
+                    function = getattr(library, name)
+                    function.restype = result
+                    function.argtypes = arguments
         except AttributeError as error:
             raise OSError(f"{path} is not a usable libkvbm.so: {error}") from error
         version = self._library.kvbm_abi_version()

@@ -85,6 +85,11 @@ class _Handle:
         function = getattr(self._library, name)
         return self._library.check(name, function(self._open_pointer(), *arguments))
 
+    def _call_quick(self, name: str, *arguments: object) -> int:
+        """A call that waits for nobody; keeps the interpreter's lock."""
+        function = getattr(self._library.quick, name)
+        return self._library.check(name, function(self._open_pointer(), *arguments))
+
     def attach(self, timeout_ms: int) -> tuple[int, str]:
         """Tries to attach; the code and, when it is negative, its text. For a thread of its own."""
         function = getattr(self._library, f"kvbm_{self.kind}_attach")
@@ -122,6 +127,8 @@ class NativeScheduler(_Handle):
         library.check("kvbm_scheduler_open", code)
         super().__init__(library, pointer)
         self._plan = (ctypes.c_uint8 * PLAN_BYTES_DEFAULT)()
+        # Whether the coming step has something to tell the node, and so waits for its answer.
+        self._asks_node = False
         self._group_count = len(engine.geometry.groups)
 
     def begin(self, salt: bytes, epoch: bytes, name: str = "", adapter: bytes = b"") -> int:
@@ -134,21 +141,23 @@ class NativeScheduler(_Handle):
         identity.epoch, identity.epoch_length = epoch, len(epoch)
         identity.adapter, identity.adapter_length = adapter, len(adapter)
         request = ctypes.c_uint64()
-        self._call("kvbm_request_begin", _native.reference(identity), _native.reference(request))
+        self._call_quick(
+            "kvbm_request_begin", _native.reference(identity), _native.reference(request)
+        )
         if name:
-            self._call("kvbm_request_name", request, name.encode())
+            self._call_quick("kvbm_request_name", request, name.encode())
         return request.value
 
     def append(self, request: int, tokens: "array[int]") -> None:
         """Adds confirmed tokens (`array('I')`)."""
-        self._call("kvbm_request_append", request, tokens.buffer_info()[0], len(tokens))
+        self._call_quick("kvbm_request_append", request, tokens.buffer_info()[0], len(tokens))
 
     def content(self, request: int, position: int, count: int, digest: bytes) -> None:
         """Tokens `[position, position + count)` stand for content of that digest (1 to 64 bytes).
 
         To be said before the block of `position` is full.
         """
-        self._call("kvbm_request_content", request, position, count, digest, len(digest))
+        self._call_quick("kvbm_request_content", request, position, count, digest, len(digest))
 
     def match(self, request: int, first: int, count: int) -> tuple[int, int]:
         """(ready blocks, pending blocks) of the range."""
@@ -162,7 +171,8 @@ class NativeScheduler(_Handle):
         `blocks` has a row of equal length for each group; NO_BLOCK before a sliding window.
         """
         address, length = blocks.buffer_info()
-        self._call("kvbm_request_load", request, first, length // self._group_count, address)
+        self._asks_node = True
+        self._call_quick("kvbm_request_load", request, first, length // self._group_count, address)
 
     def store(self, request: int, first: int, blocks: "array[int]") -> None:
         """Offers blocks that the coming step completes, laid out as in `load`.
@@ -170,18 +180,22 @@ class NativeScheduler(_Handle):
         A sliding group's row may begin with NO_BLOCKs: blocks that the engine has let go.
         """
         address, length = blocks.buffer_info()
-        self._call("kvbm_request_store", request, first, length // self._group_count, address)
+        self._asks_node = True
+        self._call_quick("kvbm_request_store", request, first, length // self._group_count, address)
 
     def end(self, request: int) -> None:
         """The request is over."""
-        self._call("kvbm_request_end", request)
+        self._asks_node = True
+        self._call_quick("kvbm_request_end", request)
 
     def step(self, fences: "array[int]") -> bytes:
         """Settles the step; the plan for the worker."""
         address, count = fences.buffer_info()
         length = ctypes.c_size_t()
+        library = self._library if self._asks_node else self._library.quick
+        self._asks_node = False
         for _ in range(_SPACE_TRIES):
-            code = self._library.kvbm_scheduler_step(
+            code = library.kvbm_scheduler_step(
                 self._open_pointer(),
                 address,
                 count,
