@@ -54,6 +54,8 @@ public struct EngineReport: Hashable, Sendable, Decodable {
         from swift_kvbm import _vllm_adapter
         report["vllm"] = _vllm_adapter.vllm_version
         report["tried"] = list(_vllm_adapter.TRIED_VERSIONS)
+        if swift_kvbm.vllm.DIFFERENCE:
+            raise RuntimeError("this vLLM " + swift_kvbm.vllm.DIFFERENCE)
         return swift_kvbm.vllm.__file__
     attempt("vllm", vllm)
     attempt("library", library)
