@@ -3,6 +3,7 @@
 #
 #   setup.sh system   Swift, and the system packages that the build links against
 #   setup.sh venv     .venv with the pinned Python packages
+#   setup.sh venv-previous   build/venv-previous: .venv with the vLLM release before
 #
 # Idempotent: a second run finds everything and says nothing.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -92,7 +93,7 @@ PY
 
 setup_venv() {
   local stamp=$venv/.kvbm-pins wanted started=$SECONDS
-  wanted=$(cat requirements/*.txt | sha256sum | cut -d' ' -f1)
+  wanted=$(cat requirements/{test,vllm,wheel}.txt | sha256sum | cut -d' ' -f1)
   [[ -x $venv/bin/python && -f $stamp && $(<"$stamp") == "$wanted" ]] && return
   say "Python packages into $venv (about 2 minutes and 3 GB the first time)"
   if [[ ! -x $venv/bin/python ]]; then
@@ -108,8 +109,31 @@ setup_venv() {
   say "$venv is complete ($(clock $((SECONDS - started))))"
 }
 
+# Where an environment's packages are.
+purelib() { "$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }
+
+# Its own packages come first on the path; all others are those of .venv.
+setup_venv_previous() {
+  local previous=build/venv-previous wanted site
+  wanted=$(cat requirements/vllm{,-previous}.txt | sha256sum | cut -d' ' -f1)
+  [[ -x $previous/bin/python && -f $previous/pins && $(<"$previous/pins") == "$wanted" ]] && return
+  say "the vLLM release before, into $previous (about a minute and 0.5 GB)"
+  rm -rf "$previous"
+  "$venv/bin/python" -m venv --without-pip "$previous"
+  site=$(purelib "$venv")
+  echo "import site; site.addsitedir('$site')" >"$(purelib "$previous")/borrowed.pth"
+  "$venv/bin/pip" --python "$previous/bin/python" install --no-deps --ignore-installed --quiet \
+    --progress-bar off -r requirements/vllm-previous.txt
+  "$previous/bin/python" -c 'import torch, pytest, transformers, vllm'
+  echo "$wanted" >"$previous/pins"
+}
+
 case ${1:-} in
   system) setup_system ;;
   venv) setup_venv ;;
-  *) die "usage: scripts/setup.sh system|venv" ;;
+  venv-previous)
+    setup_venv
+    setup_venv_previous
+    ;;
+  *) die "usage: scripts/setup.sh system|venv|venv-previous" ;;
 esac

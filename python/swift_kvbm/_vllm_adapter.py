@@ -1,7 +1,4 @@
-"""Everything that this package imports from vLLM, and the reading of vLLM's configuration.
-
-Tried with vLLM 0.32.0.
-"""
+"""Everything that this package imports from vLLM, and the reading of vLLM's configuration."""
 
 from typing import Any
 
@@ -26,8 +23,8 @@ from vllm.v1.kv_cache_interface import (
     MLAAttentionSpec,
     UniformTypeKVCacheSpecs,
 )
-from vllm.v1.metrics.cache_hit_source import CacheHitSource
 
+from swift_kvbm._vllm_versions import TRIED_VERSIONS, CacheHitSource
 from swift_kvbm.facts import EngineFacts, LayerFacts, TensorFacts
 
 __all__ = [
@@ -42,11 +39,10 @@ __all__ = [
     "KVConnectorStats",
     "KVConnectorWorkerMetadata",
     "SupportsHMA",
+    "TRIED_VERSIONS",
     "read_facts",
     "vllm_version",
 ]
-
-TRIED_VERSIONS = ("0.32.0",)
 
 # Settings of the model that decide how positions enter K.
 _ROPE_KEYS = (

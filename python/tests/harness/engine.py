@@ -112,13 +112,16 @@ def kv_cache_config(shape: Shape, block_count: int, replicas: int = 1) -> KVCach
         layer_stride=page * block_count,
         block_stride=page,
     )
+    # vLLM 0.31 has no such field.
+    known = "hash_block_size" in KVCacheConfig.__dataclass_fields__
+    hashed = {"hash_block_size": shape.block_tokens} if known else {}
     return KVCacheConfig(
         num_blocks=block_count,
         kv_cache_tensors=[tensor],
         kv_cache_groups=[KVCacheGroupSpec(names, spec)],
         kv_cache_layout="LBHNC",
-        hash_block_size=shape.block_tokens,
         kv_tp_replicas=replicas,
+        **hashed,
     )
 
 
