@@ -25,6 +25,7 @@ final class ExtentKeeper: @unchecked Sendable {
   private var unscanned: [DiskExtent] = []
   private var hasScanned = false
   private var scannedBlockCount = 0
+  private var otherVersionCount = 0
   /// When the next extent may change its class, by tier.
   private var nextMove: [Tier: Time] = [:]
   /// Whether several classes shared a tier when one of them was in need the last time.
@@ -143,11 +144,16 @@ final class ExtentKeeper: @unchecked Sendable {
           "\(extent.path): \(scan.damagedCount) slots with a damaged header, "
             + "\(scan.unreadableCount) unreadable")
       }
+      otherVersionCount += scan.occupiedSlots.count - scan.unreadableCount
       return true
     }
     core.finishScan()
     hasScanned = true
     NodeLog.info("disk \(store.directory): \(scannedBlockCount) blocks are known from before")
+    if otherVersionCount > 0 {
+      NodeLog.warning(
+        "disk \(store.directory): \(otherVersionCount) slots of another version are left alone")
+    }
     return true
   }
 

@@ -1,0 +1,1 @@
+"""What releases have written, kept for those that come after; and how it was made."""
