@@ -18,7 +18,7 @@ from swift_kvbm.log import LOGGER, once
 from swift_kvbm.node import NodeKeeper, keeper_for
 from swift_kvbm.runtime_dir import socket_path
 from swift_kvbm.scheduler import SchedulerHalf
-from swift_kvbm.supervisor import Supervisor
+from swift_kvbm.supervisor import REFUSALS, Supervisor
 from swift_kvbm.weights import weights_identity
 from swift_kvbm.worker import WorkerHalf
 
@@ -101,7 +101,8 @@ def attach_scheduler(plan: Plan) -> Attachment | None:
 
     supervisor = Supervisor("scheduler", native, _keeper(plan), attached)
     supervisor.start()
-    if not supervisor.wait_attached(START_WAIT_SECONDS):
+    attached_at_start = supervisor.wait_attached(START_WAIT_SECONDS)
+    if not attached_at_start and supervisor.lost_code not in REFUSALS:
         LOGGER.warning("KVBM: no node after %.0f s; starting without it", START_WAIT_SECONDS)
     return Attachment(half, native, supervisor)
 

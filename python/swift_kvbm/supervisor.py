@@ -20,6 +20,8 @@ _WATCH_SECONDS = 0.25
 # The first tries come fast, and no warning yet: a node that was just started takes a moment.
 _FIRST_SECONDS = 0.05
 _STARTING_SECONDS = 10.0
+# A node is there and takes none like us: one of another release, or with too little room.
+REFUSALS = (_native.PROTOCOL, _native.REFUSED)
 
 _all: "weakref.WeakSet[Supervisor]" = weakref.WeakSet()
 _all_lock = threading.Lock()
@@ -61,6 +63,8 @@ class Supervisor:
         self._on_attach = on_attach
         self._wake = threading.Event()
         self._attached = threading.Event()
+        # Attached or refused: there is nothing to wait for at start.
+        self._decided = threading.Event()
         self._stopping = False
         self._degraded_logged = False
         self._last_code = _native.OK
@@ -76,8 +80,9 @@ class Supervisor:
         self._thread.start()
 
     def wait_attached(self, timeout_seconds: float) -> bool:
-        """Waits until attached; says whether it is."""
-        return self._attached.wait(timeout_seconds)
+        """Waits until attached, or refused; says whether it is attached."""
+        self._decided.wait(timeout_seconds)
+        return self._attached.is_set()
 
     @property
     def lost_code(self) -> int | None:
@@ -96,19 +101,19 @@ class Supervisor:
         delay = BACKOFF_MIN_SECONDS
         while not self._stopping:
             try:
-                attached, silent = self._try()
+                code = self._try()
             except Exception as error:  # noqa: BLE001 - a supervisor must not end
                 once((self._name, type(error)), logging.ERROR, "KVBM: supervisor: %s", error)
-                attached, silent = False, False
-            if attached:
+                code = _native.UNAVAILABLE
+            if code == _native.OK:
                 delay = BACKOFF_MIN_SECONDS
                 self._pause(_WATCH_SECONDS)
-                continue
-            if self._starting():
+            elif self._starting() and code not in REFUSALS:
                 self._pause(_FIRST_SECONDS)
             else:
-                # Only a node that is there and does not answer is asked less and less often.
-                delay = min(2 * delay, BACKOFF_MAX_SECONDS) if silent else BACKOFF_MIN_SECONDS
+                # Only a node that is there and takes nobody is asked less and less often.
+                fruitless = code == _native.TIMEOUT or code in REFUSALS
+                delay = min(2 * delay, BACKOFF_MAX_SECONDS) if fruitless else BACKOFF_MIN_SECONDS
                 self._pause(delay)
 
     def _starting(self) -> bool:
@@ -119,24 +124,27 @@ class Supervisor:
         if not self._stopping:
             self._wake.clear()
 
-    def _try(self) -> tuple[bool, bool]:
-        """(attached, a node took the connection and kept silent)."""
+    def _try(self) -> int:
+        """`OK` when attached, else why not."""
         state = self._handle.state()
         if state.attached:
             self._note_attached(state.attach_count)
-            return True, False
+            return _native.OK
         was_attached = self._attached.is_set()
         self._attached.clear()
         code, text = self._handle.attach(ATTACH_TIMEOUT_MS)
         self._last_code = code
         if code >= 0:
             self._note_attached(self._handle.state().attach_count)
-            return True, False
+            return _native.OK
         if self._keeper is not None:
             self._keeper.ensure(silent=code == _native.TIMEOUT)
-        if not self._degraded_logged and (was_attached or not self._starting()):
+        refused = code in REFUSALS
+        if not self._degraded_logged and (was_attached or refused or not self._starting()):
             self._note_lost(text)
-        return False, code == _native.TIMEOUT
+        if refused:
+            self._decided.set()
+        return code
 
     def _note_attached(self, attach_count: int) -> None:
         if attach_count == self._attach_count and self._attached.is_set():
@@ -150,6 +158,7 @@ class Supervisor:
         if self._keeper is not None:
             self._keeper.answered()
         self._attached.set()
+        self._decided.set()
         self._on_attach()
         # The node is there: the others of this process need not wait for their next try.
         with _all_lock:
