@@ -46,7 +46,10 @@ extension Attachment {
         try Welcome(from: &reader)
       }
     } catch {
-      throw protocolFailure("the node's greeting cannot be read: \(error)")
+      throw protocolFailure(
+        error.sentence(
+          theirs: "the node", mine: "this library",
+          spoken: WireFormat.version...WireFormat.version))
     }
     guard welcome.refusal.isEmpty else {
       throw CallFailure(code: Int32(KVBM_REFUSED), text: welcome.refusal)

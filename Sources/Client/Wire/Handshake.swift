@@ -40,6 +40,8 @@ public enum Role: UInt32, Sendable {
 
 /// The first packet: who attaches, and with what.
 public struct Hello: Equatable, Sendable {
+  /// The protocol's version in which the client speaks, and wants to be answered.
+  public var version: UInt32
   /// The side that this connection is.
   public var role: Role
   /// Random per engine instance, 16 bytes: what makes a scheduler and its workers one session.
@@ -61,10 +63,12 @@ public struct Hello: Equatable, Sendable {
 
   /// A greeting; `engineUID` must have 16 bytes, or the node cannot read it.
   public init(
-    role: Role, engineUID: [UInt8], rank: UInt32, workerCount: UInt32,
+    version: UInt32 = WireFormat.version, role: Role, engineUID: [UInt8], rank: UInt32,
+    workerCount: UInt32,
     groups: [GroupDescription], producerEngine: String, producerDevice: String,
     producerAttention: String, namespaceDescription: [UInt8]
   ) {
+    self.version = version
     self.role = role
     self.engineUID = engineUID
     self.rank = rank
@@ -80,7 +84,7 @@ public struct Hello: Equatable, Sendable {
   public func encode() -> [UInt8] {
     var writer = ByteWriter()
     writer.put(WireFormat.helloMagic)
-    writer.put(WireFormat.version)
+    writer.put(version)
     writer.put(role.rawValue)
     writer.putBlob(engineUID)
     writer.put(rank)
@@ -93,7 +97,7 @@ public struct Hello: Equatable, Sendable {
       writer.put(group.blockTokens)
       writer.put(group.tokenBytes)
       writer.put(group.elementBytes)
-      writer.put(group.windowTokens)
+      if version >= WireFormat.windowsVersion { writer.put(group.windowTokens) }
     }
     writer.putText(producerEngine)
     writer.putText(producerDevice)
@@ -105,8 +109,8 @@ public struct Hello: Equatable, Sendable {
   /// - Throws: `malformed`, or `version` when the other side is of another release.
   public init(from reader: inout ByteReader) throws(WireError) {
     guard try reader.take(UInt64.self) == WireFormat.helloMagic else { throw .malformed }
-    let version: UInt32 = try reader.take()
-    guard version == WireFormat.version else { throw .version(version) }
+    version = try reader.take()
+    guard WireFormat.nodeVersions.contains(version) else { throw .version(version) }
     guard let role = Role(rawValue: try reader.take()) else { throw .malformed }
     self.role = role
     engineUID = Array(try reader.takeBlob())
@@ -114,12 +118,13 @@ public struct Hello: Equatable, Sendable {
     rank = try reader.take()
     workerCount = try reader.take()
     groups = []
-    for _ in 0..<(try reader.takeCount(itemBytes: 28)) {
+    let hasWindows = version >= WireFormat.windowsVersion
+    for _ in 0..<(try reader.takeCount(itemBytes: hasWindows ? 28 : 24)) {
       groups.append(
         GroupDescription(
           kind: try reader.take(), headCount: try reader.take(), layerCount: try reader.take(),
           blockTokens: try reader.take(), tokenBytes: try reader.take(),
-          elementBytes: try reader.take(), windowTokens: try reader.take()))
+          elementBytes: try reader.take(), windowTokens: hasWindows ? try reader.take() : 0))
     }
     producerEngine = try reader.takeText()
     producerDevice = try reader.takeText()
@@ -133,6 +138,8 @@ public struct Hello: Equatable, Sendable {
 ///
 /// One packet for each of `memoryCount` host memories follows, each with its descriptor.
 public struct Welcome: Equatable, Sendable {
+  /// The protocol's version that both sides speak from here on; that of the greeting.
+  public var version: UInt32
   /// Empty when attached; otherwise why not, with the remedy.
   public var refusal: String
   /// Differs for every node process.
@@ -146,9 +153,11 @@ public struct Welcome: Equatable, Sendable {
 
   /// An answer; with a refusal the other fields mean nothing.
   public init(
-    refusal: String = "", nodeInstance: UInt64 = 0, session: UInt64 = 0,
+    version: UInt32 = WireFormat.version, refusal: String = "", nodeInstance: UInt64 = 0,
+    session: UInt64 = 0,
     memoryOfGroup: [UInt32] = [], memoryCount: UInt32 = 0
   ) {
+    self.version = version
     self.refusal = refusal
     self.nodeInstance = nodeInstance
     self.session = session
@@ -160,7 +169,7 @@ public struct Welcome: Equatable, Sendable {
   public func encode() -> [UInt8] {
     var writer = ByteWriter()
     writer.put(WireFormat.helloMagic)
-    writer.put(WireFormat.version)
+    writer.put(version)
     writer.putText(refusal)
     writer.put(nodeInstance)
     writer.put(session)
@@ -175,7 +184,7 @@ public struct Welcome: Equatable, Sendable {
   /// - Throws: `malformed`, or `version` when the node is of another release.
   public init(from reader: inout ByteReader) throws(WireError) {
     guard try reader.take(UInt64.self) == WireFormat.helloMagic else { throw .malformed }
-    let version: UInt32 = try reader.take()
+    version = try reader.take()
     guard version == WireFormat.version else { throw .version(version) }
     refusal = try reader.takeText()
     nodeInstance = try reader.take()

@@ -131,16 +131,19 @@ public struct StepMessage: Equatable, Sendable {
     /// Reads an offer, which others may follow.
     ///
     /// - Throws: `malformed`, also for more groups than there can be.
-    init(from reader: inout ByteReader) throws(WireError) {
+    init(from reader: inout ByteReader, version: UInt32) throws(WireError) {
       run = try KeyRun(from: &reader)
+      firstOffered = []
+      guard version >= WireFormat.windowsVersion else { return }
       let count = try reader.takeCount(itemBytes: 4)
       guard count <= WireFormat.groupCountMax else { throw .malformed }
-      firstOffered = []
       for _ in 0..<count { firstOffered.append(try reader.take()) }
     }
 
     /// An offer takes at least this.
-    static let bytesMin = KeyRun.bytesMin + 4
+    static func bytesMin(version: UInt32) -> Int {
+      KeyRun.bytesMin + (version >= WireFormat.windowsVersion ? 4 : 0)
+    }
   }
 
   /// Requests that are over; each is forgotten after the step's loads and stores.
@@ -169,16 +172,23 @@ public struct StepMessage: Equatable, Sendable {
     for store in stores { store.encode(to: &writer) }
   }
 
-  /// Reads a whole message.
+  /// Reads a whole message of the present version.
   ///
   /// - Throws: `malformed` unless the message is these fields and no more.
   public init(from reader: inout ByteReader) throws(WireError) {
+    try self.init(from: &reader, version: WireFormat.version)
+  }
+
+  /// Reads a whole message of the version that was greeted in.
+  ///
+  /// - Throws: `malformed` unless the message is these fields and no more.
+  public init(from reader: inout ByteReader, version: UInt32) throws(WireError) {
     for _ in 0..<(try reader.takeCount(itemBytes: 8)) { ended.append(try reader.take()) }
     for _ in 0..<(try reader.takeCount(itemBytes: 12)) {
       loads.append(Load(request: try reader.take(), count: try reader.take()))
     }
-    for _ in 0..<(try reader.takeCount(itemBytes: Store.bytesMin)) {
-      stores.append(try Store(from: &reader))
+    for _ in 0..<(try reader.takeCount(itemBytes: Store.bytesMin(version: version))) {
+      stores.append(try Store(from: &reader, version: version))
     }
     try reader.finish()
   }

@@ -1,12 +1,18 @@
 /// Numbers that both sides of the socket agree on.
 ///
-/// The protocol is private to one release: node and library of different versions refuse each other
-/// by number and the engine serves without cache. docs/wire.md has the whole picture.
+/// A node speaks the version before its own as well, in which it is greeted; otherwise node and
+/// library refuse each other by number, and the engine serves without cache. In every version the
+/// greetings begin with magic and version, and a welcome goes on with its refusal. docs/wire.md has
+/// the whole picture.
 public enum WireFormat {
   /// The first eight bytes of both greetings.
   public static let helloMagic: UInt64 = 0x314F_4C48_4D42_564B  // "KVBMHLO1"
   /// The protocol's number, which each side compares with the other's; plans carry it too.
   public static let version: UInt32 = 2
+  /// The versions that a node understands; libraries speak `version` alone.
+  public static let nodeVersions: ClosedRange<UInt32> = 1...version
+  /// The version that brought windows of groups and blocks that are not offered.
+  static let windowsVersion: UInt32 = 2
   /// A handshake packet's largest size.
   public static let packetBytesMax = 64 * 1024
   /// A ring message's largest size, header included.

@@ -14,6 +14,8 @@ final class ClientConnection {
   let pidfd: Int32
   /// Set by the handshake.
   var role: Role?
+  /// The protocol's version that the client speaks.
+  var version = WireFormat.version
   /// The worker's number, 0 for a scheduler; and the session, 0 before there is one.
   var rank: UInt32 = 0
   var session: UInt64 = 0

@@ -36,12 +36,16 @@ extension Node {
       do throws(WireError) {
         hello = try packet.decode { (reader) throws(WireError) in try Hello(from: &reader) }
       } catch {
-        throw .refused("the node cannot read this greeting: \(error)")
+        throw .refused(
+          error.sentence(
+            theirs: "the engine's library", mine: "this node, kvbm \(NodeVersion.text),",
+            spoken: WireFormat.nodeVersions))
       }
+      connection.version = hello.version
       try attach(connection, hello)
     } catch {
       NodeLog.warning("pid \(connection.process) is refused: \(error)")
-      _ = connection.send(Welcome(refusal: error.description).encode())
+      _ = connection.send(Welcome(version: connection.version, refusal: error.description).encode())
       drop(connection)
     }
   }
@@ -95,7 +99,8 @@ extension Node {
       memoryOfGroup.append(UInt32(index))
     }
     let welcome = Welcome(
-      nodeInstance: core.instance, session: session.id, memoryOfGroup: memoryOfGroup,
+      version: connection.version, nodeInstance: core.instance, session: session.id,
+      memoryOfGroup: memoryOfGroup,
       memoryCount: UInt32(memories.count))
     guard
       connection.send(

@@ -25,7 +25,7 @@ struct RequestHandler {
         match(run, session).encode(to: &writer)
       case (MessageKind.step, .scheduler):
         let step = try body.decode { (reader) throws(WireError) in
-          try StepMessage(from: &reader)
+          try StepMessage(from: &reader, version: connection.version)
         }
         let groupCount = session.namespace.places.count
         guard step.stores.allSatisfy({ [0, groupCount].contains($0.firstOffered.count) }) else {
