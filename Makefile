@@ -2,11 +2,11 @@
 .DEFAULT_GOAL := help
 MODEL ?= llama
 
-.PHONY: help setup build build-test wheel test test-full lint format demo bench bench-serve clean
+.PHONY: help setup build build-test wheel test test-full test-releases lint format demo bench bench-serve clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
-	  awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	  awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 setup: ## install what the tasks need: system packages where allowed, and .venv
 	@scripts/setup.sh system
@@ -28,6 +28,9 @@ test: setup build build-test ## all tests: Swift, sanitizers, Python, lint; abou
 
 test-full: setup build build-test ## the same with more seeds and longer runs; some hours
 	@KVBM_FULL=1 scripts/test.sh
+
+test-releases: setup build build-test ## harness and engine on the two newest releases of vLLM
+	@scripts/test.sh releases
 
 lint: ## formatting and rules of Swift, Python and text
 	@scripts/setup.sh venv

@@ -10,6 +10,7 @@ run .venv/bin/ruff check --quiet python Benchmarks Tests scripts
 run .venv/bin/ruff format --check --quiet python Benchmarks Tests scripts
 run .venv/bin/python scripts/tidy.py
 run .venv/bin/python scripts/check_settings.py
+run .venv/bin/python scripts/releases.py check
 if command -v shellcheck >/dev/null; then
   run shellcheck --external-sources --source-path=scripts scripts/*.sh .ci/run
 fi
