@@ -15,6 +15,8 @@ from swift_kvbm.log import once
 from swift_kvbm.sizes import format_size, parse_size
 
 HOST_CAPACITY_DEFAULT_BYTES = 4 * 2**30
+# In place of a size: the node takes a share of what is free when it starts.
+AUTOMATIC = "auto"
 # Fewer blocks than this keep nothing long enough to be of use.
 TIER_BLOCKS_MIN = 4
 COPY_THREADS_MAX = 64
@@ -41,7 +43,8 @@ _OTHER_PREFIXES = ("KVBM_TEST_", "KVBM_HARNESS_")
 class Settings:
     """The configuration of one engine, checked. Sizes in bytes."""
 
-    host_capacity_bytes: int = HOST_CAPACITY_DEFAULT_BYTES
+    # None: the node takes a share of what is free.
+    host_capacity_bytes: int | None = HOST_CAPACITY_DEFAULT_BYTES
     disk_path: str | None = None
     disk_capacity_bytes: int | None = None
     # The socket of a node that somebody else runs; None: this engine starts one.
@@ -53,7 +56,7 @@ class Settings:
     def canonical(self) -> dict[str, object]:
         """What decides which node this engine belongs to."""
         return {
-            "host": self.host_capacity_bytes,
+            "host": AUTOMATIC if self.host_capacity_bytes is None else self.host_capacity_bytes,
             "disk": self.disk_path,
             "disk_capacity": self.disk_capacity_bytes,
         }
@@ -71,9 +74,8 @@ def parse_settings(extra: Mapping[str, Any], environment: Mapping[str, str]) -> 
         if key not in flat and environment.get(variable):
             flat[key] = environment[variable]
     node_socket = _node_socket(flat)
-    host = flat.get("host.capacity", HOST_CAPACITY_DEFAULT_BYTES)
     return Settings(
-        host_capacity_bytes=parse_size("host.capacity", host),
+        host_capacity_bytes=_host_capacity(flat),
         disk_path=_disk_path(flat),
         disk_capacity_bytes=_disk_capacity(flat),
         node_socket=node_socket,
@@ -83,7 +85,10 @@ def parse_settings(extra: Mapping[str, Any], environment: Mapping[str, str]) -> 
 
 
 def check_capacities(settings: Settings, block_bytes: int) -> None:
-    """Raises ValueError when a tier holds fewer than four blocks of this model."""
+    """Raises ValueError when a tier holds fewer than four blocks of this model.
+
+    What an automatic capacity comes to, the node knows: it refuses what does not fit.
+    """
     if settings.node_socket is not None:
         return
     tiers = (
@@ -170,6 +175,16 @@ def _node_socket(flat: Mapping[str, Any]) -> str | None:
                 "the running node has its own capacities; leave one of them out"
             )
     return value.removeprefix("unix:")
+
+
+def _host_capacity(flat: Mapping[str, Any]) -> int | None:
+    value = flat.get("host.capacity", HOST_CAPACITY_DEFAULT_BYTES)
+    if value == AUTOMATIC:
+        return None
+    try:
+        return parse_size("host.capacity", value)
+    except ValueError as error:
+        raise ValueError(f'{error}, or "{AUTOMATIC}"') from None
 
 
 def _disk_path(flat: Mapping[str, Any]) -> str | None:

@@ -15,7 +15,7 @@ import threading
 import time
 from pathlib import Path
 
-from swift_kvbm.config import Settings
+from swift_kvbm.config import AUTOMATIC, Settings
 from swift_kvbm.log import LOGGER
 
 LINGER_SECONDS = 60
@@ -38,7 +38,7 @@ def node_binary() -> str:
 def node_command(settings: Settings, path: str) -> list[str]:
     """The command line of the node for these settings."""
     command = [node_binary(), "serve", "--socket", path]
-    command += ["--host-capacity", str(settings.host_capacity_bytes)]
+    command += ["--host-capacity", str(settings.host_capacity_bytes or AUTOMATIC)]
     if settings.disk_path is not None:
         command += ["--disk-path", settings.disk_path]
         command += ["--disk-capacity", str(settings.disk_capacity_bytes)]

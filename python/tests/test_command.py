@@ -9,6 +9,7 @@ import pytest
 from harness.nodes import Node
 
 from swift_kvbm.node import node_binary
+from swift_kvbm.sizes import parse_size
 
 
 def kvbm(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -52,7 +53,21 @@ def test_a_wrong_setting_is_refused_with_what_would_be_right(binaries, tmp_path,
 def test_a_variable_is_named_when_it_is_wrong(binaries):
     done = kvbm("serve", KVBM_HOST_CAPACITY="lots")
     assert done.returncode != 0
-    assert 'KVBM_HOST_CAPACITY is "lots"; it must be a size' in done.stderr
+    assert 'KVBM_HOST_CAPACITY is "lots"; it must be "auto" or a size' in done.stderr
+
+
+def test_half_of_what_is_free_is_taken_by_one_rule(binaries, tmp_path):
+    printed = json.loads(kvbm("vllm-args", "--host", "auto").stdout)
+    expected = parse_size("host", printed["kv_connector_extra_config"]["host"]["capacity"])
+    node = Node(tmp_path / "node", host_capacity="auto")
+    status = json.loads(kvbm("status", "--socket", node.socket, "--json").stdout)
+    taken = status["host_capacity_bytes"]
+    # What is free moves between the two, on a machine where other things run.
+    assert taken % 2**26 == 0 and expected / 2 < taken < expected * 2
+    assert node.stop() == 0
+    # The variable says the same, and a reserve that leaves nothing is named.
+    refused = kvbm("serve", "--host-reserve", "1000TiB", KVBM_HOST_CAPACITY="auto")
+    assert refused.returncode == 64 and '"auto" comes to nothing' in refused.stderr
 
 
 def test_a_directory_that_cannot_be_written_is_refused_with_its_path(binaries, tmp_path):

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from swift_kvbm.config import Settings, check_capacities, parse_settings
+from swift_kvbm.node import node_command
 from swift_kvbm.sizes import format_size, parse_size
 
 
@@ -52,6 +53,22 @@ def test_every_part_is_optional(tmp_path):
     assert os.stat(tmp_path / "new").st_mode & 0o777 == 0o700
 
 
+def test_the_host_tier_may_be_left_to_the_node(tmp_path):
+    settings = parse_settings({"host": {"capacity": "auto"}}, {})
+    assert settings.host_capacity_bytes is None
+    assert parse_settings({}, {"KVBM_HOST_CAPACITY": "auto"}) == settings
+    command = node_command(settings, "/run/node.sock")
+    assert command[command.index("--host-capacity") + 1] == "auto"
+    # A restarted engine finds its node, whatever is free by then; another size is another node.
+    assert settings.canonical() == parse_settings({"host": {"capacity": "auto"}}, {}).canonical()
+    assert settings.canonical() != Settings().canonical()
+    check_capacities(settings, 2**50)
+    disk = {"path": str(tmp_path), "capacity": "1MiB"}
+    small = parse_settings({"host": {"capacity": "auto"}, "disk": disk}, {})
+    with pytest.raises(ValueError, match="disk.capacity"):
+        check_capacities(small, 2**20)
+
+
 def test_variables_are_understood_and_json_wins(tmp_path):
     environment = {
         "KVBM_HOST_CAPACITY": "1GiB",
@@ -71,6 +88,8 @@ def test_variables_are_understood_and_json_wins(tmp_path):
         ({"host": {"capcity": "1GiB"}}, ("'host.capcity'", "'host.capacity'")),
         ({"host": "1GiB"}, ("host", "'1GiB'", "object")),
         ({"host": {"capacity": "lots"}}, ("host.capacity", "'lots'", "20GB")),
+        ({"host": {"capacity": "AUTO"}}, ("host.capacity", "'AUTO'", '"auto"')),
+        ({"disk": {"path": "/tmp", "capacity": "auto"}}, ("disk.capacity", "'auto'", "20GB")),
         ({"disk": {"path": "/tmp"}}, ("disk.path", "disk.capacity")),
         ({"disk": {"capacity": "1GiB"}}, ("disk.capacity", "disk.path")),
         (

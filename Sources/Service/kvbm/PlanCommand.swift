@@ -14,8 +14,10 @@ struct PlanCommand: ParsableCommand {
   @Option(help: "The model's directory, or its config.json.")
   var model: String
 
-  @Option(help: "Size of the host tier. [KVBM_HOST_CAPACITY]", transform: ByteSize.parse)
-  var host: ByteSize?
+  @Option(
+    help: "Size of the host tier, or \"auto\" for half of what is free. [KVBM_HOST_CAPACITY]",
+    transform: HostCapacity.parse)
+  var host: HostCapacity?
 
   @Option(
     help: "Size of the disk tier; as DIR:SIZE the disk is measured too. [KVBM_DISK_CAPACITY]")
@@ -61,9 +63,11 @@ struct PlanCommand: ParsableCommand {
       throw ValidationError("--\(error)")
     }
     let (diskSize, directory) = try diskTier()
+    let hostSize = try (host ?? HostCapacity.variable())?.resolved(
+      reserveBytes: NodeConfiguration.hostReserveBytesDefault)
     let report = PlanReport(
       plan,
-      host: try host ?? Environment.byteSize("KVBM_HOST_CAPACITY"), disk: diskSize,
+      host: hostSize, disk: diskSize,
       speeds: prefillTokensPerSecond.map { [$0] } ?? Self.usualSpeeds,
       machine: PlanReport.Machine(
         memory: MemorySpeed.measure(), directory: directory,

@@ -17,8 +17,10 @@ struct ServeCommand: ParsableCommand {
   @Option(help: "The Unix socket to listen at. [KVBM_SOCKET]")
   var socket: String?
 
-  @Option(help: "Size of the host tier (G2). [KVBM_HOST_CAPACITY]", transform: ByteSize.parse)
-  var hostCapacity: ByteSize?
+  @Option(
+    help: "Size of the host tier (G2), or \"auto\" for half of what is free. [KVBM_HOST_CAPACITY]",
+    transform: HostCapacity.parse)
+  var hostCapacity: HostCapacity?
 
   @Option(
     help: "Memory to leave to the machine and the cgroup. [KVBM_HOST_RESERVE]",
@@ -86,15 +88,15 @@ struct ServeCommand: ParsableCommand {
     if let threads = try diskThreads ?? Environment.integer("KVBM_DISK_THREADS") {
       disk?.threadCount = threads
     }
-    guard let host = try hostCapacity ?? Environment.byteSize("KVBM_HOST_CAPACITY") else {
-      throw ValidationError("--host-capacity is missing; it must be \(ByteSize.remedy)")
+    guard let host = try hostCapacity ?? HostCapacity.variable() else {
+      throw ValidationError("--host-capacity is missing; it must be \(HostCapacity.remedy)")
     }
+    let reserve = try hostReserve ?? Environment.byteSize("KVBM_HOST_RESERVE")
+    let reserveBytes = reserve?.bytes ?? NodeConfiguration.hostReserveBytesDefault
     var configuration = NodeConfiguration(
       socketPath: Environment.socketPath(socket),
-      hostCapacityBytes: host.bytes, disk: disk)
-    if let reserve = try hostReserve ?? Environment.byteSize("KVBM_HOST_RESERVE") {
-      configuration.hostReserveBytes = reserve.bytes
-    }
+      hostCapacityBytes: try host.resolved(reserveBytes: reserveBytes).bytes, disk: disk)
+    configuration.hostReserveBytes = reserveBytes
     if let seconds = try linger ?? Environment.integer("KVBM_LINGER") {
       configuration.lingerSeconds = seconds
     }

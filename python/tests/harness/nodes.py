@@ -20,7 +20,7 @@ class Node:
     def __init__(
         self,
         folder: Path,
-        host_capacity: int = 8 * 2**20,
+        host_capacity: int | str = 8 * 2**20,
         disk: Path | None = None,
         disk_capacity: int = 64 * 2**20,
         environment: dict[str, str] | None = None,
