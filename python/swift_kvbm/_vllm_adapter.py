@@ -1,5 +1,6 @@
 """Everything that this package imports from vLLM, and the reading of vLLM's configuration."""
 
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from prometheus_client import Counter as CounterMetric
@@ -25,6 +26,8 @@ from vllm.v1.kv_cache_interface import (
 )
 
 from swift_kvbm._vllm_versions import TRIED_VERSIONS, CacheHitSource
+from swift_kvbm.adapters import adapter_settings
+from swift_kvbm.content import media_settings
 from swift_kvbm.facts import EngineFacts, LayerFacts, TensorFacts
 
 __all__ = [
@@ -94,7 +97,19 @@ def read_facts(config: Any, cache: Any) -> EngineFacts:
         quantization_settings=_quantization(model.hf_config, text),
         rope=_rope(text),
         overrides=_overrides(model.hf_overrides),
+        lora=adapter_settings(config.lora_config),
+        media=media_settings(config, {"vllm": vllm_version, **_releases("transformers")}),
     )
+
+
+def _releases(*packages: str) -> dict[str, str]:
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def _rope(text: Any) -> dict[str, Any]:

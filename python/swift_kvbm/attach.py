@@ -8,6 +8,7 @@ from typing import Any
 
 from swift_kvbm import _native
 from swift_kvbm._vllm_adapter import TRIED_VERSIONS, read_facts
+from swift_kvbm.adapters import Adapters
 from swift_kvbm.config import Settings, check_capacities, parse_settings
 from swift_kvbm.facts import EngineFacts
 from swift_kvbm.geometry import Geometry, NotCovered, describe
@@ -18,6 +19,7 @@ from swift_kvbm.log import LOGGER, once
 from swift_kvbm.node import NodeKeeper, keeper_for
 from swift_kvbm.runtime_dir import socket_path
 from swift_kvbm.scheduler import SchedulerHalf
+from swift_kvbm.sequence import Identities
 from swift_kvbm.supervisor import REFUSALS, Supervisor
 from swift_kvbm.weights import weights_identity
 from swift_kvbm.worker import WorkerHalf
@@ -95,6 +97,8 @@ def attach_scheduler(plan: Plan) -> Attachment | None:
         return None
     native = open_scheduler(plan)
     half = SchedulerHalf(native, plan.geometry.block_tokens)
+    adapters = Adapters(plan.facts.lora)
+    half.identities = Identities(adapters, plan.facts.media, plan.geometry.block_tokens)
 
     def attached() -> None:
         half.offer_again = True

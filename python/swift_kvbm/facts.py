@@ -75,3 +75,6 @@ class EngineFacts:
     quantization_settings: dict[str, Any] = field(default_factory=dict)
     rope: dict[str, Any] = field(default_factory=dict)
     overrides: dict[str, Any] = field(default_factory=dict)
+    # What decides how adapters and media become KV, beside their content; None: media have no name.
+    lora: dict[str, Any] = field(default_factory=dict)
+    media: dict[str, Any] | None = None

@@ -11,10 +11,12 @@ import time
 from array import array
 from typing import Any
 
+from swift_kvbm.adapters import Adapters
+from swift_kvbm.content import Unidentified
 from swift_kvbm.guard import guarded
 from swift_kvbm.metadata import KVBMMetadata, KVBMWorkerMetadata, Load
 from swift_kvbm.metrics import Tally
-from swift_kvbm.sequence import Sequence, uncached_reason, warn_uncached
+from swift_kvbm.sequence import Identities, Sequence, warn_uncached
 
 EPOCH_BYTES = 16
 # A request waits no longer than this for blocks that are staged; then it takes what is ready.
@@ -37,6 +39,8 @@ class SchedulerHalf:
         self._native = native
         self._block_tokens = block_tokens
         self._sequences: dict[str, Sequence] = {}
+        # What names requests; replaced where more than tokens and salts is understood.
+        self.identities = Identities(Adapters({}), None, block_tokens)
         self._epoch = b""
         self._block_pool: Any = None
         # What happened, for vLLM's metrics.
@@ -58,6 +62,8 @@ class SchedulerHalf:
     @guarded((0, False))
     def matched(self, request: Any, computed: int) -> tuple[int | None, bool]:
         """Answers `get_num_new_matched_tokens`. May be asked any number of times."""
+        if self.identities.pending(request):
+            return None, False
         sequence = self._sequence(request)
         if sequence is None:
             return 0, False
@@ -65,7 +71,8 @@ class SchedulerHalf:
             self._begin_again(sequence)
         # After a reset that vLLM could not finish, its own cache may hold KV from before.
         sequence.storing = not (self._stale_local_hits and computed > 0)
-        if request.skip_reading_prefix_cache or sequence.refused or computed % self._block_tokens:
+        refused = sequence.refused or not sequence.identity.certain
+        if request.skip_reading_prefix_cache or refused or computed % self._block_tokens:
             return 0, False
         first = computed // self._block_tokens
         count = request.num_tokens // self._block_tokens - first
@@ -164,6 +171,8 @@ class SchedulerHalf:
             sequence = self._sequences.get(request_id)
             if sequence is None or not sequence.storing or sequence.epoch != self._epoch:
                 continue
+            if not sequence.identity.certain:
+                continue
             request = sequence.request
             end = confirmed_tokens(request.num_computed_tokens, count, request.num_tokens)
             full = end // self._block_tokens
@@ -216,6 +225,7 @@ class SchedulerHalf:
         for sequence in self._sequences.values():
             self._native.end(sequence.handle)
         self._sequences.clear()
+        self.identities.adapters.close()
 
     # MARK: Sequences
 
@@ -226,20 +236,21 @@ class SchedulerHalf:
             if sequence.request is request:
                 return sequence
             self.finished(sequence.request)
-        reason = uncached_reason(request)
-        if reason:
-            warn_uncached(reason)
+        try:
+            identity = self.identities.find(request)
+        except Unidentified as reason:
+            warn_uncached(str(reason))
             return None
-        handle = self._native.begin(_salt(request), self._epoch, request.request_id)
-        sequence = Sequence(request, handle, self._epoch)
+        handle = identity.begin(self._native, self._epoch, request.request_id)
+        sequence = Sequence(request, handle, self._epoch, identity)
         self._sequences[request.request_id] = sequence
         return sequence
 
     def _begin_again(self, sequence: Sequence) -> None:
         """The same request under the epoch of now; nothing of it is known or stored there."""
         self._native.end(sequence.handle)
-        request = sequence.request
-        sequence.handle = self._native.begin(_salt(request), self._epoch, request.request_id)
+        name = sequence.request.request_id
+        sequence.handle = sequence.identity.begin(self._native, self._epoch, name)
         sequence.epoch = self._epoch
         sequence.appended = sequence.stored = 0
 
@@ -248,7 +259,3 @@ class SchedulerHalf:
             tokens = array("I", sequence.request.all_token_ids[sequence.appended : end])
             self._native.append(sequence.handle, tokens)
             sequence.appended += len(tokens)
-
-
-def _salt(request: Any) -> bytes:
-    return (request.cache_salt or "").encode()

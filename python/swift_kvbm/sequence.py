@@ -5,7 +5,60 @@ from array import array
 from dataclasses import dataclass, field
 from typing import Any
 
+from swift_kvbm.adapters import Adapter, Adapters
+from swift_kvbm.content import Item, Unidentified, content_items
 from swift_kvbm.log import once
+
+
+class Identities:
+    """Finds out what names a request's KV beside its tokens; one for an engine."""
+
+    def __init__(self, adapters: Adapters, media: dict[str, Any] | None, block_tokens: int) -> None:
+        self.adapters = adapters
+        self._media = media
+        self._block_tokens = block_tokens
+
+    def pending(self, request: Any) -> bool:
+        """Whether the request should ask again, because its adapter's digest is on its way."""
+        lora = request.lora_request
+        return lora is not None and self.adapters.find(lora).pending
+
+    def find(self, request: Any) -> "Identity":
+        """Raises Unidentified when nothing names its KV."""
+        if request.resumable:
+            raise Unidentified("requests whose input is streamed")
+        lora = request.lora_request
+        adapter = None if lora is None else self.adapters.find(lora)
+        if adapter is not None and not adapter.usable:
+            raise Unidentified(adapter.reason or "LoRA adapters that are not read yet")
+        items = content_items(request, self._block_tokens, self._media)
+        return Identity((request.cache_salt or "").encode(), adapter, items)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What names a request's KV beside its tokens."""
+
+    salt: bytes = b""
+    adapter: Adapter | None = None
+    items: list[Item] = field(default_factory=list)
+
+    @property
+    def certain(self) -> bool:
+        """False from the moment on when the engine may hold another adapter than was read."""
+        return self.adapter is None or self.adapter.usable
+
+    def begin(self, native: Any, epoch: bytes, name: str) -> int:
+        """Enters the request into the native library, before its first token; its handle."""
+        adapter = b"" if self.adapter is None else self.adapter.digest
+        handle: int = native.begin(self.salt, epoch, name, adapter)
+        try:
+            for item in self.items:
+                native.content(handle, item.position, item.count, item.digest)
+        except Exception:
+            native.end(handle)
+            raise
+        return handle
 
 
 @dataclass
@@ -17,6 +70,7 @@ class Sequence:
     handle: int
     # The engine's epoch under which `handle` was begun.
     epoch: bytes
+    identity: Identity = field(default_factory=Identity)
     appended: int = 0
     # Full blocks that were offered for storing.
     stored: int = 0
@@ -40,24 +94,11 @@ class Sequence:
         return now - self.waiting_since < limit_seconds
 
 
-def uncached_reason(request: Any) -> str:
-    """Why a request's KV cannot be named by its tokens and salt alone; empty if it can."""
-    if request.lora_request is not None:
-        return "requests with a LoRA adapter"
-    if request.mm_features:
-        return "requests with images or other media"
-    if request.prompt_embeds is not None or request.prompt_is_token_ids is not None:
-        return "requests with prompt embeddings"
-    if request.resumable:
-        return "requests whose input is streamed"
-    return ""
-
-
 def warn_uncached(reason: str) -> None:
     """Says once for each kind that such requests are served without cache."""
     once(
         ("uncached", reason),
         logging.WARNING,
-        "KVBM: %s are not covered yet: they are served without cache",
+        "KVBM: %s are served without cache",
         reason,
     )

@@ -19,6 +19,7 @@ class Recorder:
         self.ready, self.pending = ready, pending
         self.calls: list[tuple] = []
         self.broken: set[str] = set()
+        self.adapters: list[bytes] = []
         self.last = 0
 
     def _note(self, name: str, *arguments) -> None:
@@ -26,10 +27,14 @@ class Recorder:
             raise RuntimeError(f"{name} is broken")
         self.calls.append((name, *arguments))
 
-    def begin(self, salt: bytes, epoch: bytes, name: str = "") -> int:
+    def begin(self, salt: bytes, epoch: bytes, name: str = "", adapter: bytes = b"") -> int:
         self._note("begin", salt, epoch)
+        self.adapters.append(adapter)
         self.last += 1
         return self.last
+
+    def content(self, request, position, count, digest):
+        self._note("content", request, position, count, digest)
 
     def append(self, request, tokens):
         self._note("append", request, list(tokens))
@@ -120,10 +125,8 @@ def test_nothing_is_promised_where_nothing_can_be():
 @pytest.mark.parametrize(
     "changes",
     [
-        {"lora_request": object()},
         {"mm_features": [object()]},
-        {"prompt_embeds": object()},
-        {"prompt_is_token_ids": [True]},
+        {"prompt_is_token_ids": [True, False]},
         {"resumable": True},
     ],
 )

@@ -68,11 +68,11 @@ class FakeScheduler(_Attached):
         self.loads: list[Any] = []
         self.stores: list[Any] = []
 
-    def begin(self, salt: bytes, epoch: bytes, name: str = "") -> int:
+    def begin(self, salt: bytes, epoch: bytes, name: str = "", adapter: bytes = b"") -> int:
         """A new request."""
         self.last += 1
         salt = b"" if self.node.fault == "salt" else salt
-        root = hashlib.sha256(repr((salt, epoch)).encode()).digest()
+        root = hashlib.sha256(repr((salt, epoch, adapter)).encode()).digest()
         self.requests[self.last] = _Request(root)
         return self.last
 
@@ -86,6 +86,12 @@ class FakeScheduler(_Attached):
             parent = entry.keys[-1] if entry.keys else entry.root
             chunk = entry.tokens[first : first + size].tobytes()
             entry.keys.append(hashlib.sha256(parent + chunk).digest()[:16])
+
+    def content(self, request: int, position: int, count: int, digest: bytes) -> None:
+        """As if the digest named all that follows; said before the first token."""
+        entry = self.requests[request]
+        assert not entry.tokens
+        entry.root = hashlib.sha256(entry.root + repr((position, count, digest)).encode()).digest()
 
     def match(self, request: int, first: int, count: int) -> tuple[int, int]:
         """Consecutive present blocks."""
