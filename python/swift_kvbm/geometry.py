@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from swift_kvbm.facts import EngineFacts, LayerFacts
 
 GROUP_KINDS = {"full": 0, "sliding": 1, "state": 2, "mla": 0}
+# Speculative decoding whose drafts have no KV of their own: all KV is that of accepted tokens.
+DRAFTS_WITHOUT_KV = ("ngram", "ngram_gpu", "suffix")
 # What the node serves.
 RANK_COUNT_MAX = 32
 
@@ -111,7 +113,7 @@ def _engine_reasons(facts: EngineFacts) -> list[str]:
         reasons.append(f"kv_role {facts.role!r} (only 'kv_both' is)")
     if facts.device != "cpu":
         reasons.append(f"device memory of type {facts.device!r}")
-    if facts.speculative:
+    if facts.speculative and facts.speculative not in DRAFTS_WITHOUT_KV:
         reasons.append(f"speculative decoding ({facts.speculative})")
     if facts.encoder_decoder:
         reasons.append("an encoder-decoder model")

@@ -25,9 +25,10 @@ def play(job: dict[str, Any]) -> dict[str, Any]:
         max_model_len=job["length"],
         max_num_batched_tokens=job.get("batched_tokens", 512),
         enable_prefix_caching=job.get("prefix_caching", True),
-        disable_log_stats=True,
+        disable_log_stats=not job.get("statistics", False),
         dtype=job.get("dtype", "auto"),
         tensor_parallel_size=job.get("ranks", 1),
+        **job.get("options", {}),
         **options,
     )
     passes = []
@@ -39,14 +40,21 @@ def play(job: dict[str, Any]) -> dict[str, Any]:
             detokenize=False,
             logprobs=5,
             skip_reading_prefix_cache=fresh,
+            allowed_token_ids=job.get("allowed"),
         )
-        passes.append([_ask(engine, tokens, parameters) for tokens in job["prompts"]])
+        passes.append([_ask(engine, prompt, parameters) for prompt in job["prompts"]])
+    if job.get("statistics"):
+        # Among what the process prints, which is what a test is given.
+        for metric in engine.get_metrics():
+            if "spec_decode" in metric.name and hasattr(metric, "value"):
+                print(metric.name, int(metric.value), flush=True)
     engine.llm_engine.engine_core.shutdown()
     return {"passes": passes}
 
 
-def _ask(engine: Any, tokens: list[int], parameters: Any) -> dict[str, Any]:
-    (answer,) = engine.generate({"prompt_token_ids": tokens}, parameters, use_tqdm=False)
+def _ask(engine: Any, prompt: Any, parameters: Any) -> dict[str, Any]:
+    prompt, adapter = _understood(prompt)
+    (answer,) = engine.generate(prompt, parameters, use_tqdm=False, lora_request=adapter)
     (output,) = answer.outputs
     return {
         "tokens": list(output.token_ids),
@@ -55,6 +63,26 @@ def _ask(engine: Any, tokens: list[int], parameters: Any) -> dict[str, Any]:
             {str(token): entry.logprob for token, entry in step.items()} for step in output.logprobs
         ],
     }
+
+
+def _understood(prompt: Any) -> tuple[dict[str, Any], Any]:
+    """A prompt and its adapter: tokens, or an object with `tokens` or `rows`, and `adapter`."""
+    from vllm.lora.request import LoRARequest
+
+    if isinstance(prompt, list):
+        return {"prompt_token_ids": prompt}, None
+    adapter = LoRARequest(*prompt["adapter"]) if "adapter" in prompt else None
+    if "tokens" in prompt:
+        return {"prompt_token_ids": prompt["tokens"]}, adapter
+    return {"prompt_embeds": _embeddings(prompt["rows"])}, adapter
+
+
+def _embeddings(rows: list[int]) -> Any:
+    """A row of random numbers for each seed, as wide as the models of models.py are."""
+    import torch
+
+    made = [torch.randn(256, generator=torch.Generator().manual_seed(seed)) for seed in rows]
+    return torch.stack(made).to(torch.bfloat16)
 
 
 if __name__ == "__main__":
