@@ -1,6 +1,6 @@
-"""The node as a child of this process: starting, restarting, and leaving it behind.
+"""The node that an engine starts: starting, restarting, and leaving it behind.
 
-The node is a session of its own: it outlives this process for its linger time, so that a restarted
+The node is nobody's child: it outlives this process for its linger time, so that a restarted
 engine finds it warm. Of all processes with the same settings one keeps the node; which one is
 decided by a lock on a file beside the socket.
 """
@@ -8,7 +8,6 @@ decided by a lock on a file beside the socket.
 import errno
 import fcntl
 import os
-import signal
 import socket
 import subprocess
 import threading
@@ -16,9 +15,9 @@ import time
 from pathlib import Path
 
 from swift_kvbm.config import AUTOMATIC, Settings
+from swift_kvbm.detached import DetachedProcess
 from swift_kvbm.log import LOGGER
 
-LINGER_SECONDS = 60
 BACKOFF_MIN_SECONDS = 0.5
 BACKOFF_MAX_SECONDS = 30.0
 # A child that lived this long is started again without delay.
@@ -42,7 +41,8 @@ def node_command(settings: Settings, path: str) -> list[str]:
     if settings.disk_path is not None:
         command += ["--disk-path", settings.disk_path]
         command += ["--disk-capacity", str(settings.disk_capacity_bytes)]
-    return [*command, "--parent-started", "--linger", str(LINGER_SECONDS)]
+    # How long it lingers is its own default, or KVBM_LINGER, which it reads as this process would.
+    return [*command, "--parent-started"]
 
 
 def keeper_for(settings: Settings, path: str) -> "NodeKeeper | None":
@@ -75,16 +75,17 @@ class NodeKeeper:
         self._socket = path
         self._lock = threading.Lock()
         self._lock_file: int | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: DetachedProcess | None = None
         self._started_at = 0.0
         self._silent_since: float | None = None
         self._backoff_seconds = 0.0
 
     @property
     def pid(self) -> int | None:
-        """The running child, if this process started it."""
-        process = self._process
-        return process.pid if process is not None and process.poll() is None else None
+        """The running node, if this process started it."""
+        with self._lock:
+            process = self._process
+            return process.pid if process is not None and process.running() else None
 
     def ensure(self, silent: bool = False) -> None:
         """Starts the node if none runs and the back-off allows it; does not wait for it.
@@ -94,7 +95,7 @@ class NodeKeeper:
         with self._lock:
             now = time.monotonic()
             if self._process is not None:
-                if self._process.poll() is None:
+                if self._process.running():
                     self._watch_silence(silent, now)
                     return
                 self._note_end(now)
@@ -110,8 +111,7 @@ class NodeKeeper:
             self._silent_since = None
 
     def _note_end(self, now: float) -> None:
-        process, self._process = self._process, None
-        assert process is not None
+        self._process = None
         lived = now - self._started_at
         if lived >= _SOUND_SECONDS:
             self._backoff_seconds = 0.0
@@ -120,8 +120,7 @@ class NodeKeeper:
                 max(BACKOFF_MIN_SECONDS, 2 * self._backoff_seconds), BACKOFF_MAX_SECONDS
             )
         LOGGER.warning(
-            "KVBM: the node ended with status %s after %.1f s (its messages: %s)",
-            process.returncode,
+            "KVBM: the node ended after %.1f s (its messages: %s)",
             lived,
             self._log_path,
         )
@@ -133,7 +132,7 @@ class NodeKeeper:
             self._silent_since = now
         elif now - self._silent_since > SILENT_SECONDS_MAX and self._process is not None:
             LOGGER.warning("KVBM: the node does not answer; it is ended and started again")
-            self._process.send_signal(signal.SIGKILL)
+            self._process.kill()
             self._silent_since = None
 
     @property
@@ -163,17 +162,10 @@ class NodeKeeper:
             flags = os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
             log = os.open(self._log_path, flags, 0o600)
             try:
-                self._process = subprocess.Popen(
-                    self._command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                    cwd="/",
-                )
+                self._process = DetachedProcess(self._command, log)
             finally:
                 os.close(log)
-        except OSError as error:
+        except (OSError, subprocess.SubprocessError) as error:
             self._backoff_seconds = min(2 * self._backoff_seconds, BACKOFF_MAX_SECONDS)
             LOGGER.warning("KVBM: the node could not be started: %s", error)
             return
