@@ -11,6 +11,7 @@ from vllm.distributed.kv_transfer.kv_connector.v1.base import (
     KVConnectorHandshakeMetadata,
     KVConnectorMetadata,
     KVConnectorRole,
+    KVConnectorTransferResults,
     KVConnectorWorkerMetadata,
     SupportsHMA,
 )
@@ -22,6 +23,7 @@ from vllm.v1.kv_cache_interface import (
     AttentionSpec,
     FullAttentionSpec,
     MLAAttentionSpec,
+    SlidingWindowSpec,
     UniformTypeKVCacheSpecs,
 )
 
@@ -40,12 +42,20 @@ __all__ = [
     "KVConnectorPromMetrics",
     "KVConnectorRole",
     "KVConnectorStats",
+    "KVConnectorTransferResults",
     "KVConnectorWorkerMetadata",
     "SupportsHMA",
     "TRIED_VERSIONS",
     "read_facts",
     "vllm_version",
 ]
+
+# Types whose blocks are what their names say; a type derived from one may keep something else.
+_KINDS = {
+    FullAttentionSpec: "full_attention",
+    SlidingWindowSpec: "sliding_window",
+    MLAAttentionSpec: "mla_attention",
+}
 
 # Settings of the model that decide how positions enter K.
 _ROPE_KEYS = (
@@ -84,6 +94,8 @@ def read_facts(config: Any, cache: Any) -> EngineFacts:
         encoder_decoder=bool(model.is_encoder_decoder),
         needs_zeroing=bool(cache.needs_kv_cache_zeroing),
         dynamic_kv_scales=bool(getattr(config.cache_config, "calculate_kv_scales", False)),
+        # vLLM turns this off for MLA where its backend ignores what was computed before.
+        resumes_prompts=not model.use_mla or bool(config.scheduler_config.enable_chunked_prefill),
         block_tokens=config.cache_config.block_size,
         block_count=cache.num_blocks,
         layout=cache.kv_cache_layout or "",
@@ -134,10 +146,9 @@ def _group(group: Any) -> tuple[LayerFacts, ...]:
 def _layer(name: str, spec: Any, oddity: str) -> LayerFacts:
     if not isinstance(spec, AttentionSpec):
         return LayerFacts(name, type(spec).__name__, spec.block_size, oddity=oddity)
-    full = type(spec) is FullAttentionSpec and not isinstance(spec, MLAAttentionSpec)
     return LayerFacts(
         name=name,
-        kind="full_attention" if full else type(spec).__name__,
+        kind=_KINDS.get(type(spec), type(spec).__name__),
         block_tokens=spec.block_size,
         head_count=spec.num_kv_heads,
         head_size=spec.head_size,
@@ -145,6 +156,7 @@ def _layer(name: str, spec: Any, oddity: str) -> LayerFacts:
         dtype=_name(spec.dtype),
         element_bytes=spec.dtype.itemsize,
         page_bytes=spec.page_size_bytes,
+        window_tokens=spec.sliding_window if type(spec) is SlidingWindowSpec else 0,
         oddity=oddity or _oddity(spec),
     )
 
@@ -160,6 +172,18 @@ def _oddity(spec: Any) -> str:
         return "a packed KV cache"
     if spec.page_size_padded is not None:
         return "padded KV pages"
+    if getattr(spec, "extra_retained_tokens", 0):
+        return "a sliding window with extra retained tokens"
+    if isinstance(spec, MLAAttentionSpec):
+        return _latent_oddity(spec)
+    return ""
+
+
+def _latent_oddity(spec: MLAAttentionSpec) -> str:
+    if spec.model_version is not None:
+        return f"latents in the form of {spec.model_version}"
+    if spec.is_index_group_leader or spec.cache_role.value != "sparse":
+        return "latents with an index for sparse attention"
     return ""
 
 

@@ -96,7 +96,7 @@ def attach_scheduler(plan: Plan) -> Attachment | None:
     if plan.refusal or plan.geometry is None:
         return None
     native = open_scheduler(plan)
-    half = SchedulerHalf(native, plan.geometry.block_tokens)
+    half = SchedulerHalf(native, plan.geometry.block_tokens, plan.geometry.windows)
     adapters = Adapters(plan.facts.lora)
     half.identities = Identities(adapters, plan.facts.media, plan.geometry.block_tokens)
 
@@ -116,9 +116,10 @@ def attach_worker(plan: Plan, tensors: Mapping[str, Any]) -> tuple[Attachment | 
     if plan.refusal or plan.geometry is None:
         return None, plan.refusal
     try:
-        layers = read_layout(plan.facts, plan.geometry, tensors)
+        memory = read_layout(plan.facts, plan.geometry, tensors)
         native = open_worker(plan)
-        native.register(0, layers, plan.geometry.device_block_count)
+        for group, layers in enumerate(memory):
+            native.register(group, layers, plan.geometry.device_block_count)
     except (NotCovered, _native.NativeError) as reason:
         plan.refusal = _not_covered(reason)
         _warned(plan)

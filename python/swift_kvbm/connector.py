@@ -11,6 +11,7 @@ from swift_kvbm._vllm_adapter import (
     KVConnectorPromMetrics,
     KVConnectorRole,
     KVConnectorStats,
+    KVConnectorTransferResults,
     KVConnectorWorkerMetadata,
     SupportsHMA,
 )
@@ -215,6 +216,13 @@ class KVBMConnector(KVConnectorBase_V1, SupportsHMA):
         metadata = self._connector_metadata
         idle = isinstance(metadata, KVBMMetadata) and metadata.idle
         return None, self._worker.received(idle) or None
+
+    def get_transfer_results(self, finished_req_ids: set[str]) -> KVConnectorTransferResults:
+        """The same, with those of which nothing is of use where blocks cannot be named."""
+        results = super().get_transfer_results(finished_req_ids)
+        if self._worker is not None:
+            results.failed_recving.update(self._worker.failed_whole())
+        return results
 
     @guarded(lambda self: set())
     def get_block_ids_with_load_errors(self) -> set[int]:

@@ -9,7 +9,7 @@ class LayerFacts:
     """One attention layer's cache on one rank, as the engine's own spec describes it."""
 
     name: str
-    # "full_attention", "sliding_window", "mamba", …
+    # "full_attention", "sliding_window", "mla_attention", or the name of the engine's own type.
     kind: str
     block_tokens: int
     head_count: int = 0
@@ -19,6 +19,8 @@ class LayerFacts:
     dtype: str = ""
     element_bytes: int = 0
     page_bytes: int = 0
+    # Tokens that a position of a sliding window attends to, itself included.
+    window_tokens: int = 0
     # What of the spec the connector has no answer for; empty when there is nothing.
     oddity: str = ""
 
@@ -61,6 +63,8 @@ class EngineFacts:
     encoder_decoder: bool = False
     needs_zeroing: bool = False
     dynamic_kv_scales: bool = False
+    # Whether a prompt's beginning may be there already when it is computed.
+    resumes_prompts: bool = True
     block_tokens: int = 0
     block_count: int = 0
     layout: str = ""

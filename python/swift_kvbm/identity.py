@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from swift_kvbm.facts import EngineFacts
-from swift_kvbm.geometry import Geometry
+from swift_kvbm.geometry import Geometry, Group, natural_order
 
 SCHEME_VERSION = 1
 # Raised whenever equal tokens and shapes stop to mean equal KV.
@@ -31,22 +31,30 @@ def namespace_description(facts: EngineFacts, geometry: Geometry, weights: dict[
                 "settings": facts.quantization_settings,
             },
             "block_tokens": geometry.block_tokens,
-            "groups": [
-                {
-                    "kind": group.kind,
-                    "heads": group.head_count,
-                    "head_size": group.head_size,
-                    "layers": len(group.layers),
-                    "block_tokens": group.block_tokens,
-                }
-                for group in geometry.groups
-            ],
+            "groups": [_group(group, geometry) for group in geometry.groups],
             "rope": facts.rope,
             "overrides": facts.overrides,
             "draft": None,
             "kv_semantics": {"engine": facts.engine, "generation": KV_GENERATION},
         }
     )
+
+
+def _group(group: Group, geometry: Geometry) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "kind": group.kind,
+        "heads": group.head_count,
+        "head_size": group.head_size,
+        "layers": len(group.layers),
+        "block_tokens": group.block_tokens,
+    }
+    if group.window_tokens:
+        entry["window"] = group.window_tokens
+    if len(geometry.groups) > 1:
+        # Which layers: engines may deal the same numbers of them out in another way.
+        every = sorted((n for g in geometry.groups for n in g.layers), key=natural_order)
+        entry["places"] = [every.index(name) for name in group.layers]
+    return entry
 
 
 def canonical_json(value: Any) -> bytes:

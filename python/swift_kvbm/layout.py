@@ -22,14 +22,23 @@ class LayerMemory:
 
 def read_layout(
     facts: EngineFacts, geometry: Geometry, tensors: Mapping[str, Any]
-) -> list[LayerMemory]:
-    """This rank's memory of the one group's layers, in their stored order.
+) -> list[list[LayerMemory]]:
+    """Each group's layers in this rank's memory, in their stored order.
 
-    `tensors` are views `[block, head, token, K|V]` over one allocation. Raises NotCovered for
-    anything that contradicts the engine's own specs.
+    `tensors` are views `[block, head, token, K|V]`, or `[block, 1, token, latent]`, over one
+    allocation, whose bytes the groups share: a block belongs to one of them at a time. Raises
+    NotCovered for anything that contradicts the engine's own specs.
     """
-    (group,) = geometry.groups
     planned = _planned_addresses(facts)
+    return [_read_group(group, geometry, planned, tensors) for group in geometry.groups]
+
+
+def _read_group(
+    group: Group,
+    geometry: Geometry,
+    planned: Mapping[str, tuple[int, int]],
+    tensors: Mapping[str, Any],
+) -> list[LayerMemory]:
     layers = []
     for name in group.layers:
         tensor = tensors.get(name)
@@ -62,7 +71,7 @@ def _planned_addresses(facts: EngineFacts) -> dict[str, tuple[int, int]]:
 
 def _check_tensor(name: str, tensor: Any, group: Group, geometry: Geometry) -> None:
     heads, blocks = geometry.share.head_count, geometry.device_block_count
-    expected = (blocks, heads, group.block_tokens, 2 * group.head_size)
+    expected = (blocks, heads, group.block_tokens, group.token_bytes // group.element_bytes)
     if tensor.device.type != "cpu":
         raise NotCovered(f"device memory of type {tensor.device.type!r} (layer {name})")
     if tuple(tensor.shape) != expected:
@@ -73,7 +82,7 @@ def _check_tensor(name: str, tensor: Any, group: Group, geometry: Geometry) -> N
     if dtype != group.dtype or tensor.element_size() != group.element_bytes:
         raise NotCovered(f"layer {name} of type {dtype} where {group.dtype} was expected")
     if tensor.stride(3) != 1:
-        raise NotCovered(f"layer {name} whose K and V of a token are not contiguous")
+        raise NotCovered(f"layer {name} whose elements of a token are not contiguous")
 
 
 def _memory(tensor: Any, group: Group) -> LayerMemory:
@@ -83,7 +92,7 @@ def _memory(tensor: Any, group: Group) -> LayerMemory:
         block_stride=tensor.stride(0) * size,
         head_stride=tensor.stride(1) * size,
         token_stride=tensor.stride(2) * size,
-        kv_stride=group.head_size * size,
+        kv_stride=group.token_bytes // 2,
     )
 
 

@@ -12,10 +12,17 @@ from swift_kvbm._vllm_adapter import (
 
 @dataclass(frozen=True)
 class Load:
-    """A load that vLLM waits for: the request, and the device blocks that it fills, in order."""
+    """A load that vLLM waits for: the request, and the device blocks that it fills.
+
+    `blocks` has a row of `count` device blocks for each cache group, in order.
+    """
 
     request_id: str
     blocks: "array[int]"
+    count: int
+    # Several groups, or a window: it has failed as a whole when any part of it has, and vLLM is
+    # told the request, not the blocks.
+    whole: bool = False
 
 
 @dataclass

@@ -4,6 +4,9 @@ Every method is called by vLLM's scheduling thread. A request goes through: firs
 step) → its native request; matched → maybe loading → scheduled, its full blocks offered once →
 finished. A load that vLLM was promised ends in exactly one report by the worker, whatever fails
 here: what cannot be planned is handed over as failed.
+
+Every cache group has a block table of its own. A sliding group's blocks go back to vLLM as its
+window moves on, which nobody is told: an entry of its table counts only while the window covers it.
 """
 
 import os
@@ -11,6 +14,7 @@ import time
 from array import array
 from typing import Any
 
+from swift_kvbm._native import NO_BLOCK
 from swift_kvbm.adapters import Adapters
 from swift_kvbm.content import Unidentified
 from swift_kvbm.guard import guarded
@@ -19,6 +23,8 @@ from swift_kvbm.metrics import Tally
 from swift_kvbm.sequence import Identities, Sequence, warn_uncached
 
 EPOCH_BYTES = 16
+# vLLM's block of nobody, at the positions for which it keeps none.
+NULL_BLOCK = 0
 # A request waits no longer than this for blocks that are staged; then it takes what is ready.
 STAGING_SECONDS_MAX = 30.0
 
@@ -32,12 +38,35 @@ def confirmed_tokens(computed: int, scheduled: int, known: int) -> int:
     return min(computed + scheduled, known)
 
 
-class SchedulerHalf:
-    """One engine's scheduler side; `native` has the methods of `NativeScheduler`."""
+def blocks_let_go(window: int, computed: int, block_tokens: int) -> int:
+    """Leading blocks of a table whose device blocks vLLM may have given to somebody else.
 
-    def __init__(self, native: Any, block_tokens: int) -> None:
+    It frees what lies before the window of the next token, and counts the tokens that are surely
+    processed; `computed` counts at least those.
+    """
+    return max(0, computed - window + 1) // block_tokens if window else 0
+
+
+def without(row: "array[int]", let_go: int = 0) -> "array[int]":
+    """The row with NO_BLOCK for its first `let_go` entries, and up to the last of nobody's."""
+    gone = min(max(let_go, 0), len(row))
+    if NULL_BLOCK in row:
+        gone = max(gone, len(row) - row[::-1].index(NULL_BLOCK))
+    row[:gone] = array("I", [NO_BLOCK]) * gone
+    return row
+
+
+class SchedulerHalf:
+    """One engine's scheduler side; `native` has the methods of `NativeScheduler`.
+
+    `windows` has an entry for each cache group: tokens of its sliding window, 0 for full attention.
+    """
+
+    def __init__(self, native: Any, block_tokens: int, windows: tuple[int, ...] = (0,)) -> None:
         self._native = native
         self._block_tokens = block_tokens
+        self._windows = windows
+        self._whole_loads = len(windows) > 1 or any(windows)
         self._sequences: dict[str, Sequence] = {}
         # What names requests; replaced where more than tokens and salts is understood.
         self.identities = Identities(Adapters({}), None, block_tokens)
@@ -75,7 +104,10 @@ class SchedulerHalf:
         if request.skip_reading_prefix_cache or refused or computed % self._block_tokens:
             return 0, False
         first = computed // self._block_tokens
-        count = request.num_tokens // self._block_tokens - first
+        # vLLM computes the last token again: of a sliding group it may have no block for that one's
+        # window, which begins a token before that of the next.
+        usable = request.num_tokens - (1 if any(self._windows) else 0)
+        count = usable // self._block_tokens - first
         if count <= 0:
             return 0, False
         self._append(sequence, request.num_tokens)
@@ -99,19 +131,26 @@ class SchedulerHalf:
         self.tally.add("kvbm_matched_tokens", external)
         self.tally.add("kvbm_loads")
         # From here on vLLM waits for this request: it must be reported, or it waits for ever.
-        (table,) = blocks.get_block_ids()
+        tables = blocks.get_block_ids()
         first = sequence.matched_first if sequence is not None else 0
         count = -(-external // self._block_tokens)
-        load = Load(request.request_id, array("I", table[first : first + count]))
+        targets = array("I")
+        for window, table in zip(self._windows, tables, strict=False):
+            row = array("I", table[first : first + count])
+            targets += without(row) if window else row
+        load = Load(request.request_id, targets, count, self._whole_loads)
         if sequence is not None and self._take_up(sequence, first, load):
             self._loads[sequence.handle] = load
         else:
             self._failed.append(load)
-        self._fences.extend(table[first:])
+        for table in tables:
+            self._fences.extend(table[first:])
 
     @guarded(False)
     def _take_up(self, sequence: Sequence, first: int, load: Load) -> bool:
         sequence.waiting_since = None
+        if len(load.blocks) != load.count * len(self._windows) or NULL_BLOCK in load.blocks:
+            raise ValueError(f"no device blocks for a load of {load.count}")
         self._native.load(sequence.handle, first, load.blocks)
         return True
 
@@ -136,29 +175,30 @@ class SchedulerHalf:
     def _track(self, output: Any) -> bool:
         """Follows the block tables; collects every block that this step is about to write."""
         for new in output.scheduled_new_reqs:
-            (table,) = new.block_ids
-            self._replace_table(new.req_id, table, new.num_computed_tokens)
+            self._replace_tables(new.req_id, new.block_ids, new.num_computed_tokens)
         cached = output.scheduled_cached_reqs
         for index, request_id in enumerate(cached.req_ids):
             added = cached.new_block_ids[index]
             if added is None:
                 continue
-            (table,) = added
             if request_id in cached.resumed_req_ids:
-                self._replace_table(request_id, table, cached.num_computed_tokens[index])
+                self._replace_tables(request_id, added, cached.num_computed_tokens[index])
                 continue
-            self._fences.extend(table)
+            for blocks in added:
+                self._fences.extend(blocks)
             sequence = self._sequences.get(request_id)
             if sequence is not None:
-                sequence.table.extend(table)
+                for table, blocks in zip(sequence.tables, added, strict=False):
+                    table.extend(blocks)
         return True
 
-    def _replace_table(self, request_id: str, table: list[int], computed: int) -> None:
+    def _replace_tables(self, request_id: str, tables: Any, computed: int) -> None:
         # Blocks before this point are read in the step, not written: no copy out of them need end.
-        self._fences.extend(table[computed // self._block_tokens :])
+        for table in tables:
+            self._fences.extend(table[computed // self._block_tokens :])
         sequence = self._sequences.get(request_id)
         if sequence is not None:
-            sequence.table = array("I", table)
+            sequence.tables = [array("I", table) for table in tables]
 
     @guarded(True)
     def _offer(self, scheduled: dict[str, int]) -> bool:
@@ -186,7 +226,14 @@ class SchedulerHalf:
         first, sequence.stored = sequence.stored, full
         self._append(sequence, full * self._block_tokens)
         self.tally.add("kvbm_offered_blocks", full - first)
-        self._native.store(sequence.handle, first, sequence.table[first:full])
+        computed = sequence.request.num_computed_tokens
+        rows = array("I")
+        for window, table in zip(self._windows, sequence.tables, strict=True):
+            let_go = blocks_let_go(window, computed, self._block_tokens)
+            rows += without(table[first:full], let_go - first)
+        if len(rows) != (full - first) * len(self._windows):
+            raise ValueError(f"tables too short for {full} blocks")
+        self._native.store(sequence.handle, first, rows)
         return True
 
     def finished_loads(self, output: Any) -> None:

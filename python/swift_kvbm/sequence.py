@@ -74,8 +74,8 @@ class Sequence:
     appended: int = 0
     # Full blocks that were offered for storing.
     stored: int = 0
-    # Its device blocks, in order, as far as steps have shown them.
-    table: "array[int]" = field(default_factory=lambda: array("I"))
+    # Its device blocks, a row for each cache group, as far as steps have shown them.
+    tables: "list[array[int]]" = field(default_factory=list)
     # Tokens that the last match asked for, until they are counted.
     asked: int = 0
     # First block of the last match.

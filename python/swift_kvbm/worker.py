@@ -25,7 +25,7 @@ class WorkerHalf:
     a load for ended when every rank has reported it. A rank that does not `write` only loads.
 
     A load is in `_loads` from the step that brings it until it is reported, in one and the same
-    output: as received, and if it failed with its failed blocks.
+    output: as received, and if it failed with its failed blocks, or as failed as a whole.
     """
 
     def __init__(self, native: Any | None, writes: bool = True) -> None:
@@ -35,6 +35,7 @@ class WorkerHalf:
         self._unreported: list[tuple[Load, int]] = []
         self._failed_blocks: set[int] = set()
         self._failed_requests: set[str] = set()
+        self._failed_whole: set[str] = set()
 
     # MARK: The step
 
@@ -90,7 +91,8 @@ class WorkerHalf:
         """Requests whose load ended since the last call, each exactly once.
 
         In an `idle` step, one without a forward pass, it waits a moment for a load that runs.
-        `failed_blocks` and `meta`, called after this for the same output, hold what failed.
+        `failed_blocks`, `failed_whole` and `meta`, called after this for the same output, hold
+        what failed.
         """
         if idle and not self._unreported:
             self._wait()
@@ -100,14 +102,22 @@ class WorkerHalf:
                 self._end(handle, 0)
         ended, self._unreported = self._unreported, []
         for load, loaded in ended:
-            if loaded < len(load.blocks):
-                self._failed_blocks.update(load.blocks[loaded:])
+            if loaded < load.count:
+                if load.whole:
+                    self._failed_whole.add(load.request_id)
+                else:
+                    self._failed_blocks.update(load.blocks[loaded:])
                 self._failed_requests.add(load.request_id)
         return {load.request_id for load, _ in ended}
 
     def failed_blocks(self) -> set[int]:
         """Device blocks of ended loads that hold nothing of use."""
         failed, self._failed_blocks = self._failed_blocks, set()
+        return failed
+
+    def failed_whole(self) -> set[str]:
+        """Requests of ended loads of which nothing is of use."""
+        failed, self._failed_whole = self._failed_whole, set()
         return failed
 
     def meta(self) -> KVBMWorkerMetadata | None:

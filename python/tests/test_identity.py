@@ -139,3 +139,37 @@ def test_a_commit_identifies_the_weights():
     commit = "0123456789abcdef0123456789abcdef01234567"
     engine = facts(model="org/model", revision=commit)
     assert weights_identity(engine, None) == {"kind": "commit", "value": commit}
+
+
+SLIDING = {"kind": "sliding_window", "window_tokens": 256}
+
+
+def groups_of(*groups: dict[int, dict]) -> dict:
+    """Groups as layer number -> what the layer has of its own."""
+    made = tuple(
+        tuple(layer(f"model.layers.{n}.attn", **changes) for n, changes in group.items())
+        for group in groups
+    )
+    return {"groups": made}
+
+
+def test_windows_and_latents_are_named():
+    value = json.loads(description(**groups_of({0: SLIDING, 2: SLIDING}, {1: {}, 3: {}})))
+    common = {"heads": 4, "head_size": 32, "layers": 2, "block_tokens": 32}
+    assert value["groups"] == [
+        {**common, "kind": "sliding", "window": 256, "places": [0, 2]},
+        {**common, "kind": "full", "places": [1, 3]},
+    ]
+    latent = {"kind": "mla_attention", "head_count": 1, "value_head_size": 0, "page_bytes": 2048}
+    (group,) = json.loads(description(**groups_of({0: latent})))["groups"]
+    assert group == {"kind": "mla", "heads": 1, "head_size": 32, "layers": 1, "block_tokens": 32}
+
+
+def test_another_window_or_another_deal_of_the_layers_is_another_namespace():
+    first = description(**groups_of({0: SLIDING, 2: SLIDING}, {1: {}, 3: {}}))
+    wider = {**SLIDING, "window_tokens": 257}
+    assert description(**groups_of({0: wider, 2: wider}, {1: {}, 3: {}})) != first
+    assert description(**groups_of({0: SLIDING, 1: SLIDING}, {2: {}, 3: {}})) != first
+    assert description(**groups_of({1: {}, 3: {}}, {0: SLIDING, 2: SLIDING})) != first
+    # The order in which an engine lists the layers of a group says nothing.
+    assert description(**groups_of({2: SLIDING, 0: SLIDING}, {3: {}, 1: {}})) == first

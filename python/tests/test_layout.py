@@ -83,9 +83,9 @@ def test_layers_are_ordered_by_number_not_by_text():
         ({"encoder_decoder": True}, "encoder-decoder"),
         ({"dynamic_kv_scales": True}, "scales"),
         ({"needs_zeroing": True}, "zero"),
+        ({"resumes_prompts": False}, "middle of a prompt"),
         ({"groups": ()}, "0 cache groups"),
-        ({"groups": ((layer("a"),), (layer("b"),))}, "2 cache groups"),
-        ({"groups": ((layer("a", kind="SlidingWindowSpec"),),)}, "SlidingWindowSpec"),
+        ({"groups": ((layer("a", kind="MambaSpec"),),)}, "MambaSpec"),
         ({"groups": ((layer("a", oddity="padded KV pages"),),)}, "padded KV pages"),
         ({"groups": ((layer("a"), layer("b", head_size=64)),)}, "differ"),
         ({"groups": ((layer("a", value_head_size=16),),)}, "values of size 16"),
@@ -102,7 +102,7 @@ def test_what_is_not_covered_is_refused_by_name(changes, words):
 def test_every_layout_with_k_and_v_side_by_side_is_read(order):
     views, plan = tensors(order)
     engine = facts(tensors=(plan,))
-    layers = read_layout(engine, describe(engine), views)
+    (layers,) = read_layout(engine, describe(engine), views)
     view = views[NAMES[2]]
     memory = layers[2]
     address = memory.base + 7 * memory.block_stride + 3 * memory.head_stride

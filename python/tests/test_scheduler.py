@@ -77,6 +77,11 @@ def request(tokens: int = 100, request_id: str = "r", **changes):
     return SimpleNamespace(**{**known, **changes})
 
 
+def tables(given) -> tuple[list[int], ...]:
+    """A table, or a tuple of one for each group."""
+    return tuple(list(t) for t in (given if isinstance(given, tuple) else (given,)))
+
+
 def blocks(*ids: int):
     return SimpleNamespace(get_block_ids=lambda: (list(ids),))
 
@@ -84,12 +89,11 @@ def blocks(*ids: int):
 def step(new=(), cached=(), scheduled=None, resumed=()):
     return SimpleNamespace(
         scheduled_new_reqs=[
-            SimpleNamespace(req_id=i, block_ids=(list(t),), num_computed_tokens=c)
-            for i, t, c in new
+            SimpleNamespace(req_id=i, block_ids=tables(t), num_computed_tokens=c) for i, t, c in new
         ],
         scheduled_cached_reqs=SimpleNamespace(
             req_ids=[i for i, _, _ in cached],
-            new_block_ids=[None if t is None else (list(t),) for _, t, _ in cached],
+            new_block_ids=[None if t is None else tables(t) for _, t, _ in cached],
             num_computed_tokens=[c for _, _, c in cached],
             resumed_req_ids=set(resumed),
         ),
@@ -159,7 +163,7 @@ def test_the_load_is_what_vllm_took_up():
     half.allocated(item, blocks(5, 6, 7, 8, 9, 10), 32)
     meta = half.build(step())
     assert native.named("load") == [(1, 2, [7, 8])]
-    assert meta.loads == {1: Load("r", array("I", [7, 8]))}
+    assert meta.loads == {1: Load("r", array("I", [7, 8]), 2)}
     # Everything from the first block on was allocated for it.
     assert native.named("step") == [([7, 8, 9, 10],)]
     half.allocated(item, blocks(5, 6, 7, 8, 9, 10), 0)
@@ -324,7 +328,7 @@ def test_a_load_is_reported_once_and_a_partial_one_says_where():
     results = [[(1, 2, 4)], [(1, 2, 4), (9, 1, 1)], []]
     native = SimpleNamespace(start_loads=lambda plan: None, poll=lambda: results.pop(0))
     worker = WorkerHalf(native)
-    worker.start_loads(KVBMMetadata(b"plan", {1: Load("r", array("I", [5, 6, 7, 8]))}))
+    worker.start_loads(KVBMMetadata(b"plan", {1: Load("r", array("I", [5, 6, 7, 8]), 4)}))
     assert worker.received() == {"r"}
     assert worker.failed_blocks() == {7, 8} and worker.failed_blocks() == set()
     assert worker.meta() == KVBMWorkerMetadata({"r"}) and worker.meta() is None
@@ -336,7 +340,7 @@ def test_loads_of_a_handle_that_is_closed_have_failed():
         raise RuntimeError("closed")
 
     worker = WorkerHalf(SimpleNamespace(start_loads=lambda plan: None, poll=poll))
-    worker.start_loads(KVBMMetadata(b"plan", {1: Load("r", array("I", [5, 6]))}))
+    worker.start_loads(KVBMMetadata(b"plan", {1: Load("r", array("I", [5, 6]), 2)}))
     assert worker.received() == {"r"} and worker.failed_blocks() == {5, 6}
     assert worker.received() == set()
 
