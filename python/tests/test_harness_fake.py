@@ -7,13 +7,14 @@ from harness.fake import FakeNode
 from harness.fake_engine import fake_engine
 from harness.model import WrongBytes
 from harness.play import Report, play
+from harness.shapes import SHAPES
 
 EXTRA = {"weights_id": "harness"}
 SEEDS = 12
 
 
-def run(folder, seed: int, **node) -> Report:
-    return play(folder, EXTRA, seed, make=fake_engine(FakeNode(**node)))
+def run(folder, seed: int, shape: str = "one", **node) -> Report:
+    return play(folder, EXTRA, seed, make=fake_engine(FakeNode(**node)), shape=SHAPES[shape])
 
 
 def test_a_sound_connector_passes(tmp_path):
@@ -34,6 +35,30 @@ def test_a_sound_connector_passes(tmp_path):
     }
     print(total)
     assert all(total.values()), f"something was never played: {total}"
+
+
+@pytest.mark.parametrize("shape", ["hybrid", "sliding", "latent"])
+def test_a_sound_connector_passes_with_other_caches(tmp_path, shape):
+    reports = [run(tmp_path, seed, shape, pending_answers=2, fail_loads=5) for seed in range(4)]
+    failed = "failed_blocks" if shape == "latent" else "failed_loads"
+    for name in ("loads", failed):
+        assert sum(getattr(report, name) for report in reports), f"{name} never happened"
+
+
+@pytest.mark.parametrize(
+    ("fault", "shape"), [("group", "hybrid"), ("window", "hybrid"), ("window", "sliding")]
+)
+def test_every_fault_of_groups_and_windows_is_seen(tmp_path, fault, shape):
+    with pytest.raises(WrongBytes):
+        for seed in range(SEEDS):
+            run(tmp_path, seed, shape, fault=fault)
+
+
+def test_a_load_that_failed_as_a_whole_and_is_not_told_is_seen(tmp_path, monkeypatch):
+    monkeypatch.setattr("swift_kvbm.worker.WorkerHalf.failed_whole", lambda self: set())
+    with pytest.raises(WrongBytes):
+        for seed in range(SEEDS):
+            run(tmp_path, seed, "hybrid", fail_loads=2)
 
 
 @pytest.mark.parametrize("fault", ["shift", "drop", "lie", "layer", "salt", "early"])

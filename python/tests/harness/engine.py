@@ -16,6 +16,7 @@ from vllm.config import (
     ModelConfig,
     ParallelConfig,
     SchedulerConfig,
+    SpeculativeConfig,
     VllmConfig,
 )
 from vllm.distributed.kv_transfer.kv_connector.utils import KVOutputAggregator
@@ -28,9 +29,12 @@ from vllm.v1.kv_cache_interface import (
     FullAttentionSpec,
     KVCacheConfig,
     KVCacheGroupSpec,
+    KVCacheSpec,
     KVCacheTensor,
+    MLAAttentionSpec,
+    SlidingWindowSpec,
 )
-from vllm.v1.outputs import ModelRunnerOutput
+from vllm.v1.outputs import DraftTokenIds, ModelRunnerOutput
 from vllm.v1.request import Request, RequestStatus
 from vllm.v1.structured_output import StructuredOutputManager
 
@@ -50,6 +54,14 @@ _CONFIG = {
     "max_position_embeddings": MODEL_LENGTH_MAX,
     "torch_dtype": "float32",
 }
+# So much of it that vLLM says how many heads there are: one latent.
+_MLA = {
+    "model_type": "deepseek_v2",
+    "kv_lora_rank": 8,
+    "qk_rope_head_dim": 8,
+    "qk_nope_head_dim": 8,
+    "v_head_dim": 8,
+}
 init_none_hash(sha256)
 # One warning for each connector, and there are hundreds.
 logging.getLogger("vllm.distributed.kv_transfer.kv_connector.v1.base").setLevel(logging.ERROR)
@@ -61,17 +73,21 @@ def vllm_config(
     block_count: int,
     shape: Shape,
     ranks: int = 1,
+    drafts: int = 0,
     **scheduler: Any,
 ) -> VllmConfig:
     """A configuration of a tiny model that is never loaded."""
     folder.mkdir(parents=True, exist_ok=True)
-    described = {**_CONFIG, "num_key_value_heads": shape.heads}
+    described = {**_CONFIG, "num_key_value_heads": shape.heads, **(_MLA if shape.latent else {})}
     (folder / "config.json").write_text(json.dumps(described))
     model = ModelConfig(
         model=str(folder), skip_tokenizer_init=True, dtype="float32", max_model_len=MODEL_LENGTH_MAX
     )
     cache = CacheConfig(block_size=shape.block_tokens, enable_prefix_caching=True)
     asynchronous = scheduler.pop("async_scheduling", False)
+    parallel = ParallelConfig(
+        tensor_parallel_size=ranks, distributed_executor_backend="mp" if ranks > 1 else None
+    )
     config = VllmConfig(
         model_config=model,
         cache_config=cache,
@@ -79,9 +95,8 @@ def vllm_config(
             max_model_len=MODEL_LENGTH_MAX, is_encoder_decoder=False, **scheduler
         ),
         device_config=DeviceConfig("cpu"),
-        parallel_config=ParallelConfig(
-            tensor_parallel_size=ranks, distributed_executor_backend="mp" if ranks > 1 else None
-        ),
+        parallel_config=parallel,
+        speculative_config=_ngram(model, parallel, drafts) if drafts else None,
         kv_transfer_config=KVTransferConfig(
             kv_connector="KVBMConnector",
             kv_connector_module_path="swift_kvbm.vllm",
@@ -90,35 +105,76 @@ def vllm_config(
             kv_connector_extra_config=extra,
         ),
     )
-    # vLLM turns it off on a CPU.
+    # vLLM turns these off on a CPU, the last ones for MLA.
     config.scheduler_config.async_scheduling = asynchronous
+    config.scheduler_config.enable_chunked_prefill = True
+    if "max_num_batched_tokens" in scheduler:
+        config.scheduler_config.max_num_batched_tokens = scheduler["max_num_batched_tokens"]
+    config.cache_config.enable_prefix_caching = True
     config.cache_config.num_gpu_blocks = block_count
     return config
 
 
+def _ngram(model: ModelConfig, parallel: ParallelConfig, drafts: int) -> SpeculativeConfig:
+    return SpeculativeConfig(
+        method="ngram",
+        num_speculative_tokens=drafts,
+        prompt_lookup_max=4,
+        prompt_lookup_min=2,
+        target_model_config=model,
+        target_parallel_config=parallel,
+    )
+
+
+def layer_spec(shape: Shape, window: int) -> KVCacheSpec:
+    """A layer's cache, as the model's own attention layer would say."""
+    common = {
+        "block_size": shape.block_tokens,
+        "num_kv_heads": shape.heads,
+        "head_size": shape.head_size,
+        "dtype": shape.dtype,
+    }
+    if shape.latent:
+        return MLAAttentionSpec(**common, max_tp_shards=1, cache_dtype_str="auto")
+    if window:
+        return SlidingWindowSpec(**common, sliding_window=window)
+    return FullAttentionSpec(**common)
+
+
+def layer_names(shape: Shape) -> list[list[str]]:
+    """Each group's layers: they are dealt out in turns, and the last ones go short."""
+    groups = range(len(shape.windows))
+    every = [
+        [index * len(groups) + group for index in range(count)]
+        for group, count in zip(groups, shape.group_layers, strict=True)
+    ]
+    return [[f"model.layers.{number}.self_attn.attn" for number in group] for group in every]
+
+
 def kv_cache_config(shape: Shape, block_count: int, replicas: int = 1) -> KVCacheConfig:
-    """What vLLM would plan for a rank of the pretend model: LBHNC, one group, one allocation."""
-    spec = FullAttentionSpec(
-        block_size=shape.block_tokens,
-        num_kv_heads=shape.heads,
-        head_size=shape.head_size,
-        dtype=shape.dtype,
-    )
-    names = [f"model.layers.{index}.self_attn.attn" for index in range(shape.layers)]
-    page = spec.page_size_bytes
-    tensor = KVCacheTensor(
-        size=page * block_count * shape.layers,
-        layers=names,
-        layer_stride=page * block_count,
-        block_stride=page,
-    )
+    """What vLLM would plan for a rank of the pretend model: LBHNC, groups over the same bytes."""
+    groups = [
+        KVCacheGroupSpec(names, layer_spec(shape, window))
+        for names, window in zip(layer_names(shape), shape.windows, strict=True)
+    ]
+    page = groups[0].kv_cache_spec.page_size_bytes
+    tensors = [
+        KVCacheTensor(
+            size=page * block_count * shape.layers,
+            layers=list(group.layer_names),
+            layer_stride=page * block_count,
+            block_stride=page,
+        )
+        for group in groups
+    ]
     # vLLM 0.31 has no such field.
     known = "hash_block_size" in KVCacheConfig.__dataclass_fields__
     hashed = {"hash_block_size": shape.block_tokens} if known else {}
     return KVCacheConfig(
         num_blocks=block_count,
-        kv_cache_tensors=[tensor],
-        kv_cache_groups=[KVCacheGroupSpec(names, spec)],
+        kv_cache_tensors=tensors,
+        kv_cache_groups=groups,
+        prefix_cache_retention_interval=0,
         kv_cache_layout="LBHNC",
         kv_tp_replicas=replicas,
         **hashed,
@@ -143,6 +199,7 @@ class Engine:
         asynchronous: bool = False,
         second_runner: bool = False,
         ranks: int = 1,
+        drafts: int = 0,
         **scheduler: Any,
     ) -> None:
         self.rng = rng
@@ -155,6 +212,7 @@ class Engine:
             block_count,
             self.shape,
             ranks,
+            drafts,
             async_scheduling=asynchronous,
             max_num_seqs=scheduler.pop("max_num_seqs", 6),
             max_num_batched_tokens=scheduler.pop("max_num_batched_tokens", 96),
@@ -165,7 +223,8 @@ class Engine:
         cache = kv_cache_config(local, block_count, replicas)
         self.ranks = []
         for rank in range(ranks):
-            model = Model(local, block_count, rank // replicas * local.heads, self.shape.heads)
+            first_head = rank // replicas * local.heads
+            model = Model(local, block_count, first_head, self.shape.heads, drafts)
             self.ranks.append(Rank(self.config, cache, model, rank, second_runner))
         self.model, self.worker = self.ranks[0].model, self.ranks[0].connector
         self.aggregator = KVOutputAggregator(ranks)
@@ -186,7 +245,8 @@ class Engine:
         self.steps = self.loaded_tokens = 0
         self.promised: list[str] = []
         self.reported: list[str] = []
-        self.failed_blocks = self.preemptions = self.deferred = 0
+        self.failed_blocks = self.failed_loads = self.preemptions = self.deferred = 0
+        self._proposes = drafts > 0 and not asynchronous
         self._queue: deque[list[Any]] = deque()
         self._watch_promises()
 
@@ -277,9 +337,18 @@ class Engine:
         if connector_output is not None:
             self.reported += connector_output.finished_recving or ()
             self.failed_blocks += len(connector_output.invalid_block_ids or ())
+            self.failed_loads += len(connector_output.failed_recving or ())
         for outputs in self.scheduler.update_from_output(output, result).values():
             for item in outputs.outputs:
                 self.outputs[item.request_id] += item.new_token_ids
+        if self._proposes and output.total_num_scheduled_tokens:
+            self._propose(list(output.num_scheduled_tokens))
+
+    def _propose(self, ids: list[str]) -> None:
+        """What a proposer found, which may be fewer tokens than asked for."""
+        rows = [self.model.rows[request_id] for request_id in ids]
+        drafts = [row.drafts[: self.rng.randrange(len(row.drafts) + 1)] for row in rows]
+        self.scheduler.update_draft_token_ids(DraftTokenIds(ids, drafts))
 
     def _execute_next(self) -> None:
         for entry in self._queue:

@@ -16,20 +16,22 @@ from typing import Any
 
 import numpy as np
 
+from swift_kvbm._native import NO_BLOCK
+
 
 @dataclass
 class FakeNode:
-    """What all engines share: blocks by key, oldest first out."""
+    """What all engines share: blocks by group and key, oldest first out."""
 
     capacity_blocks: int = 1000
     copy_seconds: float = 0.0
     fault: str = ""
     pending_answers: int = 0
     fail_loads: int = 0
-    blocks: dict[bytes, np.ndarray] = field(default_factory=dict)
+    blocks: dict[tuple[int, bytes], np.ndarray] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def keep(self, key: bytes, data: np.ndarray) -> None:
+    def keep(self, key: tuple[int, bytes], data: np.ndarray) -> None:
         """Stores a block."""
         with self.lock:
             self.blocks.setdefault(key, data)
@@ -61,8 +63,12 @@ class _Attached:
 class FakeScheduler(_Attached):
     """The methods of `NativeScheduler`."""
 
-    def __init__(self, node: FakeNode, block_tokens: int) -> None:
+    def __init__(self, node: FakeNode, block_tokens: int, windows: tuple[int, ...] = (0,)) -> None:
         self.node, self.block_tokens = node, block_tokens
+        # Blocks that a window reaches back; None for full attention.
+        self.window_blocks = [
+            -(-(window - 1) // block_tokens) if window else None for window in windows
+        ]
         self.requests: dict[int, _Request] = {}
         self.last = 0
         self.loads: list[Any] = []
@@ -94,29 +100,63 @@ class FakeScheduler(_Attached):
         entry.root = hashlib.sha256(entry.root + repr((position, count, digest)).encode()).digest()
 
     def match(self, request: int, first: int, count: int) -> tuple[int, int]:
-        """Consecutive present blocks."""
+        """Of all lengths of which every group has what it needs, the greatest."""
         entry = self.requests[request]
-        keys = entry.keys[first : first + count]
-        assert len(keys) == count
-        ready = 0
-        while ready < count and keys[ready] in self.node.blocks:
-            ready += 1
+        assert len(entry.keys[first : first + count]) == count
+        ready = count
+        while ready and not self._usable(entry.keys, first, ready):
+            ready -= 1
         entry.asked += 1
         if ready and entry.asked % (self.node.pending_answers + 1):
             return 0, ready
         return ready, 0
 
+    def _needed(self, group: int, first: int, count: int) -> range:
+        """Positions of that group without which a load of `count` blocks is of no use."""
+        window = self.window_blocks[group]
+        return range(first if window is None else max(first, first + count - window), first + count)
+
+    def _usable(self, keys: list[bytes], first: int, count: int) -> bool:
+        return all(
+            (group, keys[position]) in self.node.blocks
+            for group in range(len(self.window_blocks))
+            for position in self._needed(group, first, count)
+        )
+
+    def _rows(self, request: int, first: int, blocks: "array[int]") -> list[Any]:
+        """(group, position, key, device block) of all."""
+        count, rest = divmod(len(blocks), len(self.window_blocks))
+        keys = self.requests[request].keys[first : first + count]
+        assert not rest and len(keys) == count, (len(keys), len(blocks))
+        return [
+            (index // count, first + index % count, keys[index % count], block)
+            for index, block in enumerate(blocks)
+        ]
+
     def load(self, request: int, first: int, blocks: "array[int]") -> None:
-        """Into the coming plan."""
-        keys = self.requests[request].keys[first : first + len(blocks)]
-        assert len(keys) == len(blocks)
-        self.loads.append((request, keys, blocks))
+        """Into the coming plan; exactly what is needed must have a place."""
+        rows, count = self._rows(request, first, blocks), len(blocks) // len(self.window_blocks)
+        needed = [
+            (g, p) for g in range(len(self.window_blocks)) for p in self._needed(g, first, count)
+        ]
+        assert [(g, p) for g, p, _, block in rows if block != NO_BLOCK] == needed
+        parts = [((g, key), block) for g, _, key, block in rows if block != NO_BLOCK]
+        whole = self.window_blocks != [None]
+        self.loads.append((request, parts, count, whole))
 
     def store(self, request: int, first: int, blocks: "array[int]") -> None:
-        """Into the coming plan."""
-        keys = self.requests[request].keys[first : first + len(blocks)]
-        assert len(keys) == len(blocks), (len(keys), len(blocks))
-        self.stores.append((keys, blocks))
+        """Into the coming plan; a sliding group may begin without."""
+        for group in range(len(self.window_blocks)):
+            row = [block for g, _, _, block in self._rows(request, first, blocks) if g == group]
+            gone = row.count(NO_BLOCK)
+            assert NO_BLOCK not in row[gone:] and (
+                not gone or self.window_blocks[group] is not None
+            )
+        self.stores += [
+            ((group, key), block)
+            for group, _, key, block in self._rows(request, first, blocks)
+            if block != NO_BLOCK
+        ]
 
     def end(self, request: int) -> None:
         """Forgets it."""
@@ -170,10 +210,9 @@ class FakeWorker(_Attached):
     def start_stores(self, plan: bytes) -> None:
         """Queues them."""
         with self.changed:
-            for keys, blocks in pickle.loads(plan)[1]:
-                for key, block in zip(keys, blocks, strict=True):
-                    self.reading[block] = self.reading.get(block, 0) + 1
-                    self.jobs.append(("store", (key, block)))
+            for key, block in pickle.loads(plan)[1]:
+                self.reading[block] = self.reading.get(block, 0) + 1
+                self.jobs.append(("store", (key, block)))
             self.changed.notify_all()
 
     def drop_stores(self, plan: bytes) -> None:
@@ -213,24 +252,31 @@ class FakeWorker(_Attached):
         data = self.memory[:, block].copy()
         if self.node.fault == "shift":
             data = np.roll(data, 1, axis=2)
-        self.node.keep(key, data)
+        group, digest = key
+        if self.node.fault == "group":
+            group = 1 - group
+        self.node.keep((group, digest), data)
         with self.changed:
             self.reading[block] -= 1
             if not self.reading[block]:
                 del self.reading[block]
 
     def _load(self, job: Any) -> None:
-        request, keys, blocks = job
+        request, parts, count, whole = job
         loaded = 0
-        for key, block in zip(keys, blocks, strict=True):
+        for key, block in parts:
             time.sleep(self.node.copy_seconds)
             data = self.node.blocks.get(key)
             if data is None or (self.node.fail_loads and request % self.node.fail_loads == 0):
                 break
-            self._copy_in(block, data)
+            # A window that begins a block too late.
+            if not (self.node.fault == "window" and whole and (key, block) == parts[-1]):
+                self._copy_in(block, data)
             loaded += 1
+        if whole:
+            loaded = count if loaded == len(parts) else 0
         with self.changed:
-            self.results.append((request, loaded, len(blocks)))
+            self.results.append((request, loaded, count))
 
     def _copy_in(self, block: int, data: np.ndarray) -> None:
         fault = self.node.fault

@@ -24,7 +24,7 @@ def fake_engine(node: FakeNode) -> Any:
                 """Finds the memory when the engine exists."""
 
         def scheduler(plan: Any) -> FakeScheduler:
-            return FakeScheduler(node, plan.geometry.block_tokens)
+            return FakeScheduler(node, plan.geometry.block_tokens, plan.geometry.windows)
 
         with (
             mock.patch.object(attach, "open_scheduler", scheduler),

@@ -5,6 +5,8 @@ import random
 import socket
 from typing import Any
 
+from swift_kvbm._native import NO_BLOCK
+
 from .engine import Engine
 from .rank import Rank
 
@@ -41,8 +43,10 @@ class Uneven:
     def _spoil(self, handle: int, loaded: int, planned: int) -> tuple[int, int, int]:
         if self._rng.random() < self._failing:
             self.failed += 1
-            loaded = self._rng.randrange(loaded + 1)
-            self._memory[:, list(self._half._loads[handle].blocks[loaded:])] = self.failed
+            load = self._half._loads[handle]
+            loaded = 0 if load.whole else self._rng.randrange(loaded + 1)
+            blocks = [block for block in load.blocks[loaded:] if block != NO_BLOCK]
+            self._memory[:, blocks] = self.failed
         return handle, loaded, planned
 
 

@@ -1,8 +1,9 @@
 """A pretend model: real KV memory, in which every slot holds a fingerprint of all that decides it.
 
-A slot's bytes depend on the whole token prefix, the salt, the generation of the weights, the layer,
-the head and the position; so one wrong, stale, shifted or foreign byte in a position that the
-scheduler calls computed is seen before the step that would use it.
+A slot's bytes depend on the whole token prefix, the salt, the generation of the weights, the cache
+group, the layer, the head and the position; so one wrong, stale, shifted or foreign byte in a
+position that the scheduler calls computed, and that the next token attends to, is seen before the
+step that would use it.
 """
 
 from dataclasses import dataclass, field
@@ -41,81 +42,107 @@ class Row:
     """A request as the worker sees it."""
 
     tokens: list[int]
-    table: list[int]
+    # A row for each cache group.
+    tables: list[list[int]]
     computed: int
     prompt_length: int
     salt: str
     # Prefix hashes, `hashes[p]` over tokens[0...p]; extended as tokens arrive.
     hashes: list[int] = field(default_factory=list)
     generation: int = 0
+    # What this worker would propose for the tokens to come.
+    drafts: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """The pretend model's cache: one group of `layers` layers, `heads` heads of `head_size`."""
+    """The pretend model's cache: groups of `layers` layers, `heads` heads of `head_size`."""
 
     layers: int = 2
     heads: int = 2
     head_size: int = 8
     block_tokens: int = 16
     dtype: torch.dtype = torch.float32
+    # An entry for each group: tokens of its sliding window, 0 for full attention.
+    windows: tuple[int, ...] = (0,)
+    # Layers that the last group has less than the others.
+    missing: int = 0
+    # One head of `head_size` elements that are neither K nor V.
+    latent: bool = False
 
     @property
     def words(self) -> int:
-        """64-bit words of K and V of one token, head and layer."""
-        return 2 * self.head_size * self.dtype.itemsize // _WORD_BYTES
+        """64-bit words of one token, head and layer."""
+        return (1 if self.latent else 2) * self.head_size * self.dtype.itemsize // _WORD_BYTES
+
+    @property
+    def group_layers(self) -> list[int]:
+        """Layers of each group."""
+        last = len(self.windows) - 1
+        return [self.layers - (self.missing if i == last else 0) for i in range(last + 1)]
 
 
 class Model:
     """One rank's memory and its requests; `shape.heads` are the rank's, of `heads_in_all`.
 
-    `memory` has the shape [layer][block][head][token][word]; `views` are what vLLM would register.
+    `memory` has the shape [layer][block][head][token][word], and every group's layers lie in the
+    same bytes of it: a block belongs to one group at a time. `views` are what vLLM would register,
+    for each group. With `drafts` it guesses that many tokens ahead, and often wrongly.
     """
 
     def __init__(
-        self, shape: Shape, block_count: int, first_head: int = 0, heads_in_all: int = 0
+        self,
+        shape: Shape,
+        block_count: int,
+        first_head: int = 0,
+        heads_in_all: int = 0,
+        drafts: int = 0,
     ) -> None:
         self.shape = shape
         self.generation = 0
+        self.drafts = drafts
         sides = (shape.layers, block_count, shape.heads, shape.block_tokens, shape.words)
         self.memory = np.full(sides, 0xDEADDEADDEADDEAD, dtype=np.uint64)
         raw = torch.from_numpy(self.memory.view(np.int64).reshape(-1)).view(torch.int8)
-        self.views = [
-            raw.view(shape.dtype).view(
-                shape.layers, block_count, shape.heads, shape.block_tokens, 2 * shape.head_size
-            )[layer]
-            for layer in range(shape.layers)
-        ]
+        layers = raw.view(shape.dtype).view(*sides[:-1], -1)
+        self.views = [[layers[layer] for layer in range(count)] for count in shape.group_layers]
         self.rows: dict[str, Row] = {}
-        self.checked_positions = 0
+        self.checked_positions = self.accepted = self.rejected = 0
         heads = heads_in_all or shape.heads
-        seeds = np.arange(shape.layers * heads * shape.words, dtype=np.uint64)
-        places = _mix_array(seeds).reshape(shape.layers, heads, shape.words)
+        sides = (len(shape.windows), shape.layers, heads, shape.words)
+        seeds = np.arange(np.prod(sides), dtype=np.uint64)
         # A head has one fingerprint, whichever rank holds it.
-        self._places = places[:, first_head : first_head + shape.heads]
+        self._places = _mix_array(seeds).reshape(sides)[:, :, first_head : first_head + shape.heads]
 
     # MARK: Fingerprints
 
-    def _prefix_hashes(self, row: Row, end: int) -> np.ndarray:
+    def _prefix_hashes(self, row: Row, end: int, drafts: list[int] | None = None) -> np.ndarray:
+        """Of the tokens, and behind them of `drafts`, which may never come true."""
         if row.generation != self.generation:
             row.generation, row.hashes = self.generation, []
         hashes = row.hashes
         if not hashes and end > 0:
             salt = int.from_bytes(row.salt.encode()[:8].ljust(8, b"\0"), "little")
             hashes.append(mix(mix(salt ^ mix(self.generation)) ^ row.tokens[0]))
-        while len(hashes) < end:
+        while len(hashes) < min(end, len(row.tokens)):
             hashes.append(mix(hashes[-1] ^ row.tokens[len(hashes)]))
-        return np.array(hashes[:end], dtype=np.uint64)
+        found = hashes[:end]
+        for draft in (drafts or [])[: end - len(found)]:
+            found.append(mix(found[-1] ^ (draft & _MASK)))
+        return np.array(found, dtype=np.uint64)
 
-    def _expected(self, row: Row, begin: int, end: int) -> np.ndarray:
+    def _expected(self, hashes: np.ndarray, group: int) -> np.ndarray:
         """[position][layer][head][word]"""
-        hashes = self._prefix_hashes(row, end)[begin:]
-        return _mix_array(hashes[:, None, None, None] ^ self._places[None])
+        places = self._places[group, : self.shape.group_layers[group]]
+        return _mix_array(hashes[:, None, None, None] ^ places[None])
 
-    def _slots(self, row: Row, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+    def _slots(self, row: Row, group: int, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
         positions = np.arange(begin, end)
-        blocks = np.array(row.table, dtype=np.int64)[positions // self.shape.block_tokens]
-        return blocks, positions % self.shape.block_tokens
+        table = np.array(row.tables[group], dtype=np.int64)
+        return table[positions // self.shape.block_tokens], positions % self.shape.block_tokens
+
+    def _layers(self, group: int) -> np.ndarray:
+        return self.memory[: self.shape.group_layers[group]]
 
     # MARK: Steps
 
@@ -124,47 +151,86 @@ class Model:
         if blocks:
             self.memory[:, blocks] = np.uint64(0xBADBADBADBADBADB)
 
-    def step(self, scheduled: dict[str, int]) -> list[list[int]]:
+    def step(
+        self, scheduled: dict[str, int], drafts: dict[str, list[int]] | None = None
+    ) -> list[list[int]]:
         """One forward pass: `scheduled` positions of each request; the sampled tokens.
 
-        All write before any is checked: within one batch a request may use blocks that another one
-        computes, as layers are computed for the whole batch.
+        The last of the positions are those of `drafts`; where they have no ids (-1), of the
+        worker's own. All write before any is checked: within one batch a request may use blocks
+        that another one computes, as layers are computed for the whole batch.
         """
         computed = {request_id: self.rows[request_id].computed for request_id in scheduled}
-        sampled = [self._forward(request_id, count) for request_id, count in scheduled.items()]
+        sampled = [
+            self._forward(request_id, count, (drafts or {}).get(request_id, []))
+            for request_id, count in scheduled.items()
+        ]
         for request_id, count in computed.items():
             self._check(request_id, count)
         return sampled
 
     def _check(self, request_id: str, computed: int) -> None:
-        """Every position that the scheduler calls computed holds its fingerprint."""
+        """Every position that the step's first token attends to holds its fingerprint."""
         row = self.rows[request_id]
-        if computed == 0:
-            return
-        blocks, offsets = self._slots(row, 0, computed)
-        found = self.memory[:, blocks, :, offsets]
-        expected = self._expected(row, 0, computed)
         self.checked_positions += computed
-        if not np.array_equal(found.reshape(expected.shape), expected):
-            wrong = np.argwhere(found.reshape(expected.shape) != expected)[0]
-            raise WrongBytes(
-                f"{request_id}: position {wrong[0]} of {computed}, layer {wrong[1]}, head "
-                f"{wrong[2]} (device block {blocks[wrong[0]]}) is not what its prefix says"
-            )
+        hashes = self._prefix_hashes(row, computed)
+        for group, window in enumerate(self.shape.windows):
+            begin = max(0, computed - window + 1) if window else 0
+            if begin == computed:
+                continue
+            blocks, offsets = self._slots(row, group, begin, computed)
+            found = self._layers(group)[:, blocks, :, offsets]
+            expected = self._expected(hashes[begin:], group)
+            if not np.array_equal(found, expected):
+                place, layer, head, _ = np.argwhere(found != expected)[0]
+                raise WrongBytes(
+                    f"{request_id}: position {begin + place} of {computed}, group {group}, layer "
+                    f"{layer}, head {head} (device block {blocks[place]}) is not what its prefix "
+                    "says"
+                )
 
-    def _forward(self, request_id: str, count: int) -> list[int]:
+    def _forward(self, request_id: str, count: int, drafts: list[int]) -> list[int]:
         row = self.rows[request_id]
+        known = len(row.tokens)
+        if any(draft < 0 for draft in drafts):
+            drafts = (row.drafts + drafts)[: len(drafts)]
         begin, end = row.computed, row.computed + count
-        if end > len(row.tokens):
-            raise AssertionError(f"{request_id}: {end} positions of {len(row.tokens)} tokens")
-        blocks, offsets = self._slots(row, begin, end)
-        self.memory[:, blocks, :, offsets] = self._expected(row, begin, end)
+        if end > known + len(drafts):
+            raise AssertionError(f"{request_id}: {end} positions of {known} tokens and {drafts}")
+        hashes = self._prefix_hashes(row, end, drafts)[begin:]
+        for group in range(len(self.shape.windows)):
+            blocks, offsets = self._slots(row, group, begin, end)
+            self._layers(group)[:, blocks, :, offsets] = self._expected(hashes, group)
         row.computed = end
-        if end < len(row.tokens):
+        if end < known:
             return []
-        token = self.next_token(row)
-        row.tokens.append(token)
-        return [token]
+        sampled = self._sample(row, drafts[: end - known])
+        row.computed = len(row.tokens) - 1
+        if self.drafts:
+            row.drafts = self._guess(row)
+        return sampled
+
+    def _sample(self, row: Row, drafts: list[int]) -> list[int]:
+        """The tokens that come next: one more than there were right drafts."""
+        sampled = []
+        for draft in [*drafts, None]:
+            token = self.next_token(row)
+            row.tokens.append(token)
+            sampled.append(token)
+            if token != draft:
+                break
+        self.accepted += len(sampled) - 1
+        self.rejected += len(drafts) - len(sampled) + 1
+        return sampled
+
+    def _guess(self, row: Row) -> list[int]:
+        """Drafts of which, by the prefix, none, some or all are right. Equal on all ranks."""
+        ahead = Row(list(row.tokens), [], 0, 0, row.salt, list(row.hashes), row.generation)
+        right = mix(int(self._prefix_hashes(ahead, len(row.tokens))[-1]) ^ 0xD4AF) % 5
+        for index in range(self.drafts):
+            token = self.next_token(ahead)
+            ahead.tokens.append(token if index < right else VOCABULARY[token % len(VOCABULARY)])
+        return ahead.tokens[len(row.tokens) :]
 
     def next_token(self, row: Row) -> int:
         """Decided by the whole prefix, like a greedy model's."""
@@ -180,16 +246,16 @@ class Model:
         fresh: list[int] = []
         for new in output.scheduled_new_reqs:
             tokens = list(new.prefill_token_ids or new.prompt_token_ids)
-            (table,) = new.block_ids
+            tables = [list(table) for table in new.block_ids]
             self.rows[new.req_id] = Row(
                 tokens,
-                list(table),
+                tables,
                 new.num_computed_tokens,
                 len(new.prompt_token_ids),
                 salts[new.req_id],
                 generation=self.generation,
             )
-            fresh += self._unread(table, new.num_computed_tokens)
+            fresh += self._unread(tables, new.num_computed_tokens)
         cached = output.scheduled_cached_reqs
         for index, request_id in enumerate(cached.req_ids):
             row = self.rows[request_id]
@@ -197,15 +263,20 @@ class Model:
                 tokens = list(cached.all_token_ids[request_id])
                 if tokens != row.tokens:
                     row.tokens, row.hashes = tokens, []
-            row.computed = cached.num_computed_tokens[index]
+            computed = cached.num_computed_tokens[index]
             added = cached.new_block_ids[index]
             if request_id in cached.resumed_req_ids:
-                row.table = list(added[0])
-                fresh += self._unread(row.table, row.computed)
-            elif added is not None:
-                row.table += added[0]
-                fresh += added[0]
+                row.computed, row.drafts = computed, []
+                row.tables = [list(table) for table in added]
+                fresh += self._unread(row.tables, row.computed)
+                continue
+            # A scheduler that runs ahead takes every draft in flight for a right one.
+            row.computed = min(row.computed, computed)
+            for table, blocks in zip(row.tables, added or (), strict=False):
+                table += blocks
+                fresh += blocks
         return fresh
 
-    def _unread(self, table: list[int], computed: int) -> list[int]:
-        return list(table[-(-computed // self.shape.block_tokens) :])
+    def _unread(self, tables: list[list[int]], computed: int) -> list[int]:
+        first = -(-computed // self.shape.block_tokens)
+        return [block for table in tables for block in table[first:]]

@@ -25,6 +25,10 @@ class Report:
     loads: int = 0
     loaded_tokens: int = 0
     failed_blocks: int = 0
+    # Those that failed as a whole.
+    failed_loads: int = 0
+    accepted: int = 0
+    rejected: int = 0
     preemptions: int = 0
     # Answers "ask again later".
     deferred: int = 0
@@ -86,7 +90,9 @@ def play(
     rng = random.Random(seed)
     options.setdefault("asynchronous", rng.random() < 0.5)
     options.setdefault("second_runner", rng.random() < 0.5)
-    options.setdefault("block_count", rng.choice((22, 28, 44)))
+    # Every group has blocks of its own for each position, if only while its window covers it.
+    groups = len(options["shape"].windows) if options.get("shape") else 1
+    options.setdefault("block_count", rng.choice((22, 28, 44)) * groups)
     options.setdefault("max_num_batched_tokens", rng.choice((48, 96, 512)))
     options.setdefault("scheduler_reserve_full_isl", rng.random() < 0.3)
     engine = make(folder, extra, random.Random(seed + 1), **options)
@@ -159,7 +165,9 @@ def _finish(engine: Engine, report: Report) -> None:
     report.steps = engine.steps
     report.checked_positions = engine.model.checked_positions
     report.loads, report.loaded_tokens = len(engine.promised), engine.loaded_tokens
-    report.failed_blocks, report.preemptions = engine.failed_blocks, engine.preemptions
+    report.failed_blocks, report.failed_loads = engine.failed_blocks, engine.failed_loads
+    report.accepted, report.rejected = engine.model.accepted, engine.model.rejected
+    report.preemptions = engine.preemptions
     report.deferred = engine.deferred
     report.outputs = engine.outputs
     assert sorted(engine.promised) == sorted(engine.reported), "a load was not reported once"

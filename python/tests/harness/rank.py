@@ -34,8 +34,11 @@ class Rank:
         self.config.parallel_config.rank = rank
         self.model = model
         self.connector = KVBMConnector(self.config, KVConnectorRole.WORKER, cache)
-        names = cache.kv_cache_groups[0].layer_names
-        views = dict(zip(names, model.views, strict=True))
+        views = {
+            name: view
+            for group, layers in zip(cache.kv_cache_groups, model.views, strict=True)
+            for name, view in zip(group.layer_names, layers, strict=True)
+        }
         self.runner: ActiveKVConnector | None = None
         self._take_turn()
         if second_runner:
@@ -53,11 +56,17 @@ class Rank:
         self.model.scribble(self.model.update(output, salts))
         if not output.total_num_scheduled_tokens:
             return KVConnectorModelRunnerMixin.kv_connector_no_forward(output, self.config)
+        # With drafts V1 takes the reports before the stores are started.
+        deferred = self.config.speculative_config is not None
         with (
             set_forward_context(None, self.config),
-            KVConnectorModelRunnerMixin.maybe_get_kv_connector_output(output) as connector_output,
+            KVConnectorModelRunnerMixin.maybe_get_kv_connector_output(
+                output, defer_finalize=deferred
+            ) as connector_output,
         ):
             result = self._forward(output)
+        if deferred:
+            KVConnectorModelRunnerMixin.finalize_kv_connector()
         result.kv_connector_output = connector_output
         return result
 
@@ -76,7 +85,7 @@ class Rank:
 
     def _forward(self, output: Any) -> ModelRunnerOutput:
         scheduled = output.num_scheduled_tokens
-        sampled = self.model.step(scheduled)
+        sampled = self.model.step(scheduled, output.scheduled_spec_decode_tokens)
         ids = list(scheduled)
         return ModelRunnerOutput(
             req_ids=ids,

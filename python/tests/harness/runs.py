@@ -8,7 +8,8 @@ from .play import Report, play
 
 _COUNTS = (
     *("requests", "aborted", "steps", "checked_positions", "loads", "loaded_tokens"),
-    *("failed_blocks", "preemptions", "deferred", "aborted_while_loading", "resets"),
+    *("failed_blocks", "failed_loads", "accepted", "rejected"),
+    *("preemptions", "deferred", "aborted_while_loading", "resets"),
 )
 
 
