@@ -36,7 +36,19 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "bfloat16",
         {"num_hidden_layers": 5, "num_attention_heads": 4, "num_key_value_heads": 2},
     ),
-    # Two cache groups: not covered.
+    "llama-f32": ("LlamaConfig", "float32", _LLAMA),
+    # Heads of 80 elements.
+    "llama-h80": (
+        "LlamaConfig",
+        "bfloat16",
+        {
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 80,
+        },
+    ),
+    # Two cache groups, one of them with a window.
     "gemma2": (
         "Gemma2Config",
         "bfloat16",
@@ -46,6 +58,28 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
             "query_pre_attn_scalar": 64,
             "tie_word_embeddings": True,
             **_TWO_HEADS,
+        },
+    ),
+    # Every layer with a window.
+    "mistral-sw": (
+        "MistralConfig",
+        "bfloat16",
+        {"num_hidden_layers": 3, "sliding_window": 200, **_TWO_HEADS},
+    ),
+    # Latents in place of K and V.
+    "deepseek2": (
+        "DeepseekV2Config",
+        "bfloat16",
+        {
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 4,
+            "kv_lora_rank": 512,
+            "q_lora_rank": None,
+            "qk_rope_head_dim": 64,
+            "qk_nope_head_dim": 64,
+            "v_head_dim": 64,
+            "first_k_dense_replace": 3,
         },
     ),
 }
