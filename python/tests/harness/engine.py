@@ -167,17 +167,16 @@ def kv_cache_config(shape: Shape, block_count: int, replicas: int = 1) -> KVCach
         )
         for group in groups
     ]
-    # vLLM 0.31 has no such field.
-    known = "hash_block_size" in KVCacheConfig.__dataclass_fields__
-    hashed = {"hash_block_size": shape.block_tokens} if known else {}
+    # vLLM 0.31 has no such fields.
+    newer = {"hash_block_size": shape.block_tokens, "prefix_cache_retention_interval": 0}
+    known = {k: v for k, v in newer.items() if k in KVCacheConfig.__dataclass_fields__}
     return KVCacheConfig(
         num_blocks=block_count,
         kv_cache_tensors=tensors,
         kv_cache_groups=groups,
-        prefix_cache_retention_interval=0,
         kv_cache_layout="LBHNC",
         kv_tp_replicas=replicas,
-        **hashed,
+        **known,
     )
 
 
