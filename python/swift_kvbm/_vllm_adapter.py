@@ -172,7 +172,7 @@ def _oddity(spec: Any) -> str:
         return "a packed KV cache"
     if spec.page_size_padded is not None:
         return "padded KV pages"
-    if getattr(spec, "extra_retained_tokens", 0):
+    if isinstance(spec, SlidingWindowSpec) and spec.extra_retained_tokens:
         return "a sliding window with extra retained tokens"
     if isinstance(spec, MLAAttentionSpec):
         return _latent_oddity(spec)

@@ -60,7 +60,7 @@ READ: dict[str, tuple[str, ...]] = {
         *("kv_quant_mode", "tokens_per_state", "num_head_slots", "state_content_bytes"),
         "page_size_padded",
     ),
-    f"{_CACHE}.SlidingWindowSpec": ("sliding_window",),
+    f"{_CACHE}.SlidingWindowSpec": ("sliding_window", "extra_retained_tokens"),
     f"{_CACHE}.MLAAttentionSpec": ("model_version", "is_index_group_leader", "cache_role"),
     f"{_BASE}.KVConnectorTransferResults": ("failed_recving",),
 }
