@@ -78,11 +78,15 @@ struct SlotClass {
     return UInt32(slots.lowerBound)..<UInt32(slots.upperBound)
   }
 
-  /// Free slots to keep ahead of need: an eighth of the tier, 1 GiB at most, two extents at least.
+  /// Free slots to keep ahead of need: an eighth of the tier, 1 GiB at most; of a small tier up to a
+  /// half, 256 MiB at most; two extents at least.
   ///
-  /// Pages come at some GB/s, about as fast as engines store.
+  /// Pages come at some GB/s, about as fast as engines store, but a single step may offer a long
+  /// prompt's blocks: a small tier must not evict some of them while it can still grow.
   var slotsAhead: Int {
-    max(2 * memory.slotsPerExtent, min(memory.slotCount / 8, (1 << 30) / slotBytes))
+    let small = min(memory.slotCount / 2, (256 << 20) / slotBytes)
+    let large = min(memory.slotCount / 8, (1 << 30) / slotBytes)
+    return max(2 * memory.slotsPerExtent, small, large)
   }
 
   /// Memory that the populated extents may cost beside their pages, by and by: page tables in two
