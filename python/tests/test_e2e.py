@@ -23,7 +23,9 @@ GENERATE = 8
 # A pass that reads no cache, then two that do; and one that does before one that does not.
 FRESH_FIRST = [True, False, False]
 FRESH_LAST = [False, True]
-_TIMEOUT_SECONDS = 240
+_TIMEOUT_SECONDS = 480
+# vLLM ends workers by force that take more than 5 s to go, and their node waits for the engine.
+_LINGER_SECONDS = 5
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def run(tmp_path: Path, model: Path, name: str, **job: Any) -> tuple[list[list[d
     script = Path(__file__).with_name("e2e_engine.py")
     done = subprocess.run(
         [sys.executable, str(script), str(source), str(target)],
-        env={**os.environ, "VLLM_LOGGING_LEVEL": "INFO"},
+        env={"KVBM_LINGER": str(_LINGER_SECONDS), **os.environ, "VLLM_LOGGING_LEVEL": "INFO"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -93,7 +95,6 @@ def cached(answers: list[dict]) -> int:
 
 
 def wait_for_no_node(runtime: Path) -> None:
-    # One whose engine vLLM had to end by force, on a loaded machine, lingers for a minute.
     deadline = time.monotonic() + 90
     while nodes_of(runtime):
         assert time.monotonic() < deadline, "the node stays after a clean stop"
@@ -129,7 +130,7 @@ OTHER_MODELS = {
     "llama-f32": BLOCKS,
     "llama-h80": BLOCKS,
 }
-QUICK = ["gemma2", "llama-f16"]
+QUICK = ["gemma2"]
 
 
 @pytest.mark.parametrize("name", OTHER_MODELS if full() else QUICK)
@@ -169,6 +170,7 @@ def test_latents_are_refused_where_the_engines_attention_ignores_what_it_did_not
     assert cached(passes[2]) == 0
 
 
+@pytest.mark.skipif(not full(), reason="KVBM_FULL=1: test_connector has the short form")
 def test_an_engine_that_is_not_covered_is_served_with_one_warning(
     binaries, models, tmp_path, private_runtime
 ):

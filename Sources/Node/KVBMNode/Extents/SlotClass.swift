@@ -78,11 +78,11 @@ struct SlotClass {
     return UInt32(slots.lowerBound)..<UInt32(slots.upperBound)
   }
 
-  /// Free slots to keep ahead of need: an eighth of the tier, 1 GiB at most; of a small tier up to a
-  /// half, 256 MiB at most; two extents at least.
+  /// Free slots to keep ahead of need: an eighth of the tier, 1 GiB at most; of a small one half,
+  /// 256 MiB at most; two extents at least.
   ///
-  /// Pages come at some GB/s, about as fast as engines store, but a single step may offer a long
-  /// prompt's blocks: a small tier must not evict some of them while it can still grow.
+  /// Pages come at some GB/s, about as fast as engines store, but one step may offer the blocks of
+  /// a long prompt: a small tier must not evict some of them while it can still grow.
   var slotsAhead: Int {
     let small = min(memory.slotCount / 2, (256 << 20) / slotBytes)
     let large = min(memory.slotCount / 8, (1 << 30) / slotBytes)
