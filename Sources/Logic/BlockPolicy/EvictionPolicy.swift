@@ -1,3 +1,5 @@
+import BlockIdentity
+
 /// Chooses which cached block leaves a full pool.
 ///
 /// A policy sees a block's life as slots: `inserted`, then `released` and `pinned` in turn, and at
@@ -14,6 +16,12 @@ public protocol EvictionPolicy: ~Copyable {
   ///
   /// - Parameter parent: The block before it in its sequence, where that is registered or filling.
   mutating func inserted(_ block: BlockID, after parent: BlockID?)
+
+  /// As `inserted(_:after:)`, for policies that recognise a block that was here before by its key.
+  mutating func inserted(_ block: BlockID, key: BlockKey, after parent: BlockID?)
+
+  /// So much time has passed since an origin; never decreases. Not every owner has a clock.
+  mutating func advance(to nanoseconds: UInt64)
 
   /// The parent of a registered block has become known late: a scan found the child first.
   mutating func linked(_ block: BlockID, after parent: BlockID)
@@ -39,4 +47,16 @@ public protocol EvictionPolicy: ~Copyable {
   func checkInvariants(
     cachedCount: Int, isCached: (Slot) -> Bool
   ) throws(BrokenInvariant)
+}
+
+extension EvictionPolicy where Self: ~Copyable {
+  /// The key does not matter.
+  @inlinable @inline(__always)
+  public mutating func inserted(_ block: BlockID, key: BlockKey, after parent: BlockID?) {
+    inserted(block, after: parent)
+  }
+
+  /// Time does not matter.
+  @inlinable @inline(__always)
+  public mutating func advance(to nanoseconds: UInt64) {}
 }

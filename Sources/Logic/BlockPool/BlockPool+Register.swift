@@ -46,7 +46,7 @@ extension BlockPool where Policy: ~Copyable {
     }
     index.insert(key, at: complete.slot)
     let registered = complete.register()
-    policy.inserted(registered, after: live(parent))
+    policy.inserted(registered, key: key, after: live(parent))
     return registered
   }
 

@@ -41,6 +41,10 @@ extension BlockPool where Policy: ~Copyable {
   @inline(__always)
   public var counts: SlotCounts { table.counts }
 
+  /// Tells the policy what time it is, in nanoseconds since an origin; never decreases.
+  @inline(__always)
+  public mutating func advance(to nanoseconds: UInt64) { policy.advance(to: nanoseconds) }
+
   /// Whether the key is registered. Says nothing about the next moment: nothing is pinned.
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
