@@ -32,6 +32,9 @@ let logic: [Target] = [
     name: "KVBMTesting",
     dependencies: ["BlockIdentity", "BlockPolicy", "BlockPool", "BlockEngine"],
     path: "Sources/Testing/KVBMTesting", swiftSettings: [checks]),
+  .target(
+    name: "KVBMReplay", dependencies: ["BlockIdentity", "BlockPolicy", "BlockPool"],
+    path: "Sources/Testing/KVBMReplay", swiftSettings: [checks]),
 ]
 
 /// Transfer: bytes and their places.
@@ -77,13 +80,16 @@ let outer: [Target] = [
   .executableTarget(
     name: "KVBMCommand",
     dependencies: [
-      "KVBMNode", "DiskTier", "Wire",
+      "KVBMNode", "DiskTier", "Wire", "KVBMReplay",
       .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ], path: "Sources/Service/kvbm"),
   .executableTarget(
     name: "kvbm-benchmarks",
     dependencies: ["BlockIdentity", "BlockPolicy", "BlockPool", "KVLayout"],
     path: "Benchmarks/Core"),
+  .testTarget(
+    name: "ReplayTests", dependencies: ["KVBMReplay", "BlockPolicy", "BlockPool", "KVBMTesting"],
+    path: "Tests/ReplayTests", resources: [.copy("Traces")]),
   .testTarget(name: "WireTests", dependencies: ["Wire", "BlockIdentity"]),
   .testTarget(
     name: "NodeTests", dependencies: ["KVBMNode", "KVBMLibrary", "CKVBM", "Wire", "BlockEngine"]),

@@ -8,7 +8,7 @@ struct RootCommand: ParsableCommand {
     abstract: "A KV-cache block manager for LLM inference.",
     subcommands: [
       ServeCommand.self, StatusCommand.self, ExplainCommand.self, InspectCommand.self,
-      VerifyCommand.self, VllmArgsCommand.self, PlanCommand.self, DoctorCommand.self,
-      VersionCommand.self,
+      VerifyCommand.self, VllmArgsCommand.self, PlanCommand.self, ReplayCommand.self,
+      DoctorCommand.self, VersionCommand.self,
     ])
 }
