@@ -17,6 +17,12 @@ public protocol EvictionPolicy: ~Copyable {
   /// - Parameter parent: The block before it in its sequence, where that is registered or filling.
   mutating func inserted(_ block: BlockID, after parent: BlockID?)
 
+  /// How many of a request's last blocks, which are absent, deserve a place in a full pool: a count
+  /// from the first on. A preference of the policy; the pool takes in what it is told to.
+  ///
+  /// - Parameter parent: The block before them, where that is registered.
+  mutating func admit(_ keys: Span<BlockKey>, after parent: BlockID?) -> Int
+
   /// As `inserted(_:after:)`, for policies that recognise a block that was here before by its key.
   mutating func inserted(_ block: BlockID, key: BlockKey, after parent: BlockID?)
 
@@ -50,6 +56,10 @@ public protocol EvictionPolicy: ~Copyable {
 }
 
 extension EvictionPolicy where Self: ~Copyable {
+  /// All of them.
+  @inlinable @inline(__always)
+  public mutating func admit(_ keys: Span<BlockKey>, after parent: BlockID?) -> Int { keys.count }
+
   /// The key does not matter.
   @inlinable @inline(__always)
   public mutating func inserted(_ block: BlockID, key: BlockKey, after parent: BlockID?) {

@@ -7,6 +7,17 @@ public struct Evicted: Equatable, Sendable, BitwiseCopyable {
 }
 
 extension BlockPool where Policy: ~Copyable {
+  /// How many of a request's last blocks, which are absent, are worth storing: a count from the
+  /// first on. While slots are free, all; then what the policy says.
+  ///
+  /// - Parameter parent: The block before them; a stale id is as good as nil.
+  @specialized(where Policy == LRU)
+  @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
+  public mutating func admit(_ keys: Span<BlockKey>, after parent: BlockID?) -> Int {
+    keys.count <= counts.free ? keys.count : policy.admit(keys, after: live(parent))
+  }
+
   /// Takes a slot for every element of `blocks`, or none, evicting cached blocks as needed.
   ///
   /// The blocks are *filling*: each awaits `partCount` parts (1...32), and the caller ends it
@@ -18,6 +29,7 @@ extension BlockPool where Policy: ~Copyable {
   /// - Complexity: O(`blocks.count`).
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public mutating func allocate(
     into blocks: inout MutableSpan<BlockID>, partCount: Int, evicted: inout [Evicted]
   ) throws(PoolError) {
@@ -36,6 +48,7 @@ extension BlockPool where Policy: ~Copyable {
   /// - Throws: `exhausted`; nothing was evicted.
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public mutating func allocate(
     partCount: Int, evicted: inout [Evicted]
   ) throws(PoolError) -> BlockID {
@@ -62,6 +75,7 @@ extension BlockPool where Policy: ~Copyable {
   /// - Throws: `stale`.
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public mutating func discard(_ block: BlockID) throws(PoolError) {
     defer { checkCounts() }
     if table.holds(block, .quarantined) {
@@ -77,6 +91,7 @@ extension BlockPool where Policy: ~Copyable {
   /// - Throws: `stale`.
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public mutating func quarantine(_ block: BlockID) throws(PoolError) {
     defer { checkCounts() }
     try table.claimFilling(block).quarantine()

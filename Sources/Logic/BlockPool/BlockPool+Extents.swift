@@ -9,6 +9,7 @@ extension BlockPool where Policy: ~Copyable {
   /// - Complexity: O(`slots.count`), and O(usable slots) when the index grows.
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public mutating func addExtent(
     _ slots: Range<UInt32>, adopt: (Slot) -> BlockKey? = { _ in nil }
   ) {
@@ -40,6 +41,7 @@ extension BlockPool where Policy: ~Copyable {
   /// - Complexity: O(`slots.count` + free slots).
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public mutating func retireExtent(_ slots: Range<UInt32>, evicted: inout [Evicted]) -> Bool {
     defer { checkCounts() }
     precondition(Int(slots.upperBound) <= capacity, "an extent's slots are beyond the pool's")
@@ -63,6 +65,7 @@ extension BlockPool where Policy: ~Copyable {
   /// Names the parent of a registered block that has none yet; ids that are stale change nothing.
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public mutating func link(_ block: BlockID, after parent: BlockID) {
     guard table.holds(block, .registered), live(parent) != nil else { return }
     policy.linked(block, after: parent)
@@ -71,6 +74,7 @@ extension BlockPool where Policy: ~Copyable {
   /// Sends an adopted block that nobody has used since to the cold end; every other is left alone.
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public mutating func coolUntouched(_ block: BlockID) {
     guard table.holds(block, .registered), table.marks[block.slot].isUntouched else { return }
     policy.cooled(block.slot)

@@ -5,6 +5,7 @@ extension BlockPool where Policy: ~Copyable {
   /// - Throws: `stale`.
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public mutating func fill(_ block: BlockID, part: Int) throws(PoolError) -> Bool {
     try fillOne(block, part: part)
   }
@@ -28,6 +29,7 @@ extension BlockPool where Policy: ~Copyable {
   /// - Complexity: O(1) expected.
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public mutating func register(
     _ block: BlockID, as key: BlockKey, after parent: BlockID?
   ) throws(PoolError) -> BlockID {
@@ -57,6 +59,7 @@ extension BlockPool where Policy: ~Copyable {
   /// - Throws: As `register`; the blocks before the refused one are registered.
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public mutating func register(
     _ blocks: inout MutableSpan<BlockID>, as keys: Span<BlockKey>, after parent: BlockID?,
     filled: Bool = false
@@ -77,6 +80,7 @@ extension BlockPool where Policy: ~Copyable {
   /// - Throws: `stale`.
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public mutating func remove(_ block: BlockID) throws(PoolError) {
     defer { checkCounts() }
     guard table.holds(block, .registered) else { throw .stale(block) }

@@ -48,16 +48,19 @@ extension BlockPool where Policy: ~Copyable {
   /// Whether the key is registered. Says nothing about the next moment: nothing is pinned.
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public func contains(_ key: BlockKey) -> Bool { index.find(key) != nil }
 
   /// The registered block of the key, unpinned; nil when there is none.
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public func block(for key: BlockKey) -> BlockID? { index.find(key).map(table.id(of:)) }
 
   /// The key that a registered block was stored under; nil for every other block and a stale id.
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public func key(of block: BlockID) -> BlockKey? {
     table.holds(block, .registered) ? index.key(of: block.slot) : nil
   }
@@ -69,6 +72,7 @@ extension BlockPool where Policy: ~Copyable {
   /// - Complexity: O(the returned count).
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public func findPrefix(_ keys: Span<BlockKey>, into blocks: inout MutableSpan<BlockID>) -> Int {
     let limit = min(keys.count, blocks.count)
     var count = 0
@@ -88,6 +92,7 @@ extension BlockPool where Policy: ~Copyable {
   /// - Complexity: O(the returned count).
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public mutating func matchPrefix(
     _ keys: Span<BlockKey>, into blocks: inout MutableSpan<BlockID>
   ) -> Int {
@@ -101,6 +106,7 @@ extension BlockPool where Policy: ~Copyable {
   /// - Throws: `stale`.
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public mutating func pin(_ block: BlockID) throws(PoolError) {
     guard table.holds(block, .registered) else { throw .stale(block) }
     pin(slot: block.slot)
@@ -112,6 +118,7 @@ extension BlockPool where Policy: ~Copyable {
   /// - Complexity: O(`blocks.count`).
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public mutating func pin(_ blocks: Span<BlockID>) throws(PoolError) {
     for position in blocks.indices {
       guard table.holds(blocks[position], .registered) else { throw .stale(blocks[position]) }
@@ -126,6 +133,7 @@ extension BlockPool where Policy: ~Copyable {
   /// - Complexity: O(`blocks.count`).
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public mutating func release(_ blocks: Span<BlockID>) throws(PoolError) {
     defer { checkCounts() }
     var position = blocks.count
@@ -140,6 +148,7 @@ extension BlockPool where Policy: ~Copyable {
   /// - Throws: `notPinned`.
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public mutating func release(_ block: BlockID) throws(PoolError) {
     defer { checkCounts() }
     try releaseOne(block)
@@ -150,6 +159,7 @@ extension BlockPool where Policy: ~Copyable {
   /// - Throws: `stale`.
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
+  @specialized(where Policy == Forecast)
   public mutating func touch(_ block: BlockID) throws(PoolError) {
     guard table.holds(block, .registered) else { throw .stale(block) }
     guard table.marks[block.slot].pinCount == 0 else { return }

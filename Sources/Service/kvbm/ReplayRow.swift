@@ -15,7 +15,7 @@ struct ReplayRow: Encodable {
 
   private enum Key: String, CodingKey {
     case eviction, hostBlocks, requests, blocks, hitBlocks, hitRate, optimalHitRate, ofOptimum
-    case evictedBlocks, refusedBlocks, operations, seconds, operationsPerSecond
+    case evictedBlocks, refusedBlocks, declinedBlocks, operations, seconds, operationsPerSecond
   }
 
   func encode(to encoder: any Encoder) throws {
@@ -30,6 +30,7 @@ struct ReplayRow: Encodable {
     try fields.encode(ofOptimum.rounded(to: 4), forKey: .ofOptimum)
     try fields.encode(result.evictedCount, forKey: .evictedBlocks)
     try fields.encode(result.refusedCount, forKey: .refusedBlocks)
+    try fields.encode(result.declinedCount, forKey: .declinedBlocks)
     try fields.encode(result.operationCount, forKey: .operations)
     try fields.encode(seconds.rounded(to: 3), forKey: .seconds)
     try fields.encode(operationsPerSecond.rounded(), forKey: .operationsPerSecond)

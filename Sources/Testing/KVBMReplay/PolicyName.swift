@@ -6,9 +6,11 @@ public enum PolicyName: String, CaseIterable, Sendable {
   case lru
   /// Evicts a block only after its descendants.
   case leafFirst = "leaf-first"
+  /// Evicts what is expected to be used least, as learnt on line.
+  case forecast
 
   /// The one that is recommended.
-  public static let best = PolicyName.leafFirst
+  public static let best = PolicyName.forecast
 
   /// What a list of names means: names with commas, `best`, or `all`; nil with an unknown name.
   public static func list(_ text: String) -> [PolicyName]? {
@@ -34,6 +36,7 @@ public enum PolicyName: String, CaseIterable, Sendable {
   ) throws(PoolError) -> ReplayResult {
     switch self {
     case .lru: try Self.play(trace, on: Replay<LRU>(blockCount: blockCount), progress)
+    case .forecast: try Self.play(trace, on: Replay<Forecast>(blockCount: blockCount), progress)
     case .leafFirst: try Self.play(trace, on: Replay<LeafFirst>(blockCount: blockCount), progress)
     }
   }

@@ -12,6 +12,8 @@ public struct ReplayResult: Equatable, Sendable {
   public var evictedCount = 0
   /// Blocks that were not stored: a request needed more than the pool has.
   public var refusedCount = 0
+  /// Blocks that were not stored: the policy had something better.
+  public var declinedCount = 0
   /// Calls that the pool saw, counted by block: match, allocate, register, release.
   public var operationCount = 0
 
@@ -74,7 +76,10 @@ public struct Replay<Policy: EvictionPolicy & ~Copyable>: ~Copyable {
   private mutating func store(_ keys: Span<BlockKey>, from first: Int) throws(PoolError) -> Int {
     evicted.removeAll(keepingCapacity: true)
     defer { result.evictedCount += evicted.count }
-    for place in first..<keys.count {
+    let parent = first > 0 ? ids[first - 1] : nil
+    let wanted = first + pool.admit(keys.extracting(first...), after: parent)
+    result.declinedCount += keys.count - wanted
+    for place in first..<wanted {
       if let resident = pool.block(for: keys[place]) {
         try pool.pin(resident)
         ids[place] = resident
@@ -82,7 +87,7 @@ public struct Replay<Policy: EvictionPolicy & ~Copyable>: ~Copyable {
         continue
       }
       guard pool.counts.available > 0 else {
-        result.refusedCount += keys.count - place
+        result.refusedCount += wanted - place
         return place
       }
       let block = try pool.allocate(partCount: 1, evicted: &evicted)
@@ -91,7 +96,7 @@ public struct Replay<Policy: EvictionPolicy & ~Copyable>: ~Copyable {
         block, as: keys[place], after: place > 0 ? ids[place - 1] : nil)
       result.operationCount += 2
     }
-    return keys.count
+    return wanted
   }
 
   /// Throws when the pool contradicts itself.

@@ -1,0 +1,262 @@
+import BlockIdentity
+
+/// Evicts what is expected to be used least for the time that it would be held, as learnt on line.
+///
+/// The unit is what one request used last: the end of a conversation, say, whose beginning others
+/// have used since. A request that goes on behind it is its next turn. What turn it was, how much
+/// was new in it, and how long after the one before it came tell when the next will come, if ever
+/// (`ReuseClass`). How well they tell is learnt from what became of earlier blocks, also of those
+/// that have left (`ReuseTable`, `ReuseLog`). Where sequences part, and for requests of one block,
+/// the number of uses tells more.
+///
+/// Every class has a list in order of use, tails before heads. The victim is the cold end of the
+/// list where that is worth least. A block with children in the pool is passed over, and comes back
+/// as soon as it has none: a prefix without its beginning is worthless. As in `LeafFirst` that is a
+/// preference, and with all leaves pinned an inner block goes. `admit` turns away what is worth
+/// less than what it would replace. Where LRU or LFU would do better, their rule is followed
+/// (`Duel`).
+///
+/// Nothing is random and nothing is configured: equal histories give equal victims. Without a clock
+/// (`advance`), time is the number of blocks that came in. 44 bytes a slot, and some 2 MiB that do
+/// not depend on the capacity.
+public struct Forecast: EvictionPolicy, ~Copyable {
+  /// What is known of a slot's block.
+  struct Node: BitwiseCopyable {
+    /// The block before this one; stale when it has left before its child.
+    var parent = BlockID.none
+    /// The generation of the block; 0 without one.
+    var generation: UInt32 = 0
+    /// How many registered blocks name this one as their parent.
+    var childCount: UInt32 = 0
+    /// From its key; 0 while only its children are known.
+    var tag: UInt32 = 0
+    /// Its uses so far; of a block that has had none, turn and gap of the request that brought it.
+    var past = BlockPast()
+    /// The list that it is or was in.
+    var reuse = ReuseClass(index: 0)
+    /// How many blocks of its request up to here were new, 255 at most.
+    var newCount: UInt8 = 0
+    var flags: UInt8 = 0
+
+    /// Whether it was released at least once.
+    var isUsed: Bool { flags & Self.used != 0 }
+    /// Whether it was passed over for its children.
+    var isParked: Bool { flags & Self.parked != 0 }
+
+    static let used: UInt8 = 1
+    static let parked: UInt8 = 2
+  }
+
+  /// By slot.
+  let nodes: Column<Node>
+  /// One list a class, and the parked blocks.
+  var order: SlotLists
+  var table = ReuseTable()
+  var log = ReuseLog()
+  var ghosts: GhostTable
+  var ranking = ClassRanking()
+  var duel: Duel
+
+  /// The time, in ticks of 2²³ nanoseconds or of one block that came in.
+  var now: UInt32 = 1
+  private(set) var hasClock = false
+  var pace: Pace
+  /// Where victims are being taken from, and how many more without looking around.
+  private var run = (reuse: ReuseClass(index: 0), lastUse: UInt32(0), length: 0)
+  /// The request whose blocks are being released.
+  var request = ReleasedRequest()
+
+  static var parkedList: Int { ReuseClass.count }
+  private static let ghostsMin = 1 << 14
+  private static let refreshCount = 8
+  private static let runMax = 16
+
+  /// A policy for slots `0..<capacity`.
+  public init(capacity: Int) {
+    nodes = Column(zeroed: capacity)
+    order = SlotLists(capacity: capacity, listCount: ReuseClass.count + 1)
+    ghosts = GhostTable(capacity: max(capacity / 8, Self.ghostsMin))
+    duel = Duel(capacity: capacity)
+    pace = Pace(capacity: capacity)
+  }
+
+  deinit { nodes.deallocate() }
+
+  /// Sets the time; ages are counted from it.
+  public mutating func advance(to nanoseconds: UInt64) {
+    hasClock = true
+    now = max(1, UInt32(truncatingIfNeeded: nanoseconds >> 23))
+  }
+
+  /// As with a key that was never seen.
+  public mutating func inserted(_ block: BlockID, after parent: BlockID?) {
+    inserted(block, key: BlockKey(high: 1, low: 0), after: parent)
+  }
+
+  /// Makes the block's node, counts it at its parent, and finds out what request it belongs to.
+  public mutating func inserted(_ block: BlockID, key: BlockKey, after parent: BlockID?) {
+    if !hasClock { now &+= 1 }
+    pace.cameIn()
+    var node = Node(generation: block.generation)
+    // Children that came before their parent have counted themselves already.
+    if isCurrent(block) { node.childCount = nodes[block.slot].childCount }
+    node.tag = Self.tag(key)
+    let before = ghosts.take(node.tag)
+    if let before { log.noteUse(before.logNumber, at: now, in: &table) }
+    place(&node, before: before, after: parent)
+    nodes[block.slot] = node
+    if let parent { linked(block, after: parent) }
+  }
+
+  /// Counts the block at its parent; nothing if it has one.
+  public mutating func linked(_ block: BlockID, after parent: BlockID) {
+    guard parent.slot != block.slot, !isCurrent(nodes[block.slot].parent) else { return }
+    nodes[block.slot].parent = parent
+    if !isCurrent(parent) { nodes[parent.slot] = Node(generation: parent.generation) }
+    nodes[parent.slot].childCount += 1
+  }
+
+  /// Takes the slot out of its list; its next use has come.
+  public mutating func pinned(_ slot: Slot) {
+    order.unlink(slot)
+    nodes[slot].flags &= ~Node.parked
+    log.noteUse(nodes[slot].past.logNumber, at: now, in: &table)
+    nodes[slot].past.logNumber = 0
+  }
+
+  /// Finds the block's class from the request that used it, and puts it at that list's warm end.
+  public mutating func released(_ slot: Slot) {
+    let reuse = classify(slot)
+    nodes[slot].reuse = reuse
+    order.insert(slot, warmIn: reuse.index)
+    if !ranking.isRanked(reuse) {
+      ranking.add(reuse, worth: worth(of: reuse, atAge: 0))
+    }
+    if pace.isUpdateDue { update() }
+  }
+
+  /// Moves the slot to the cold end of its list.
+  public mutating func cooled(_ slot: Slot) {
+    order.unlink(slot)
+    order.insert(slot, coldIn: nodes[slot].isParked ? Self.parkedList : nodes[slot].reuse.index)
+    if !nodes[slot].isParked { rank(nodes[slot].reuse) }
+  }
+
+  /// Forgets the block; a parked parent that loses its last child is a candidate again.
+  public mutating func removed(_ slot: Slot) {
+    pace.leftPool()
+    let parent = nodes[slot].parent
+    nodes[slot] = Node()
+    guard isCurrent(parent) else { return }
+    nodes[parent.slot].childCount -= 1
+    guard nodes[parent.slot].childCount == 0, nodes[parent.slot].isParked else { return }
+    nodes[parent.slot].flags &= ~Node.parked
+    order.unlink(parent.slot)
+    // It was at the cold end when it was parked, and has not been used since.
+    order.insert(parent.slot, coldIn: nodes[parent.slot].reuse.index)
+    rank(nodes[parent.slot].reuse)
+  }
+
+  /// Takes the coldest leaf of the class where that is worth least.
+  ///
+  /// - Complexity: O(1) amortised: classes are few, and a block is parked once between two uses.
+  public mutating func takeVictim() -> Slot? {
+    while let reuse = nextClass() {
+      guard let slot = order.coldest(of: reuse.index) else { continue }
+      order.unlink(slot)
+      if nodes[slot].childCount == 0 {
+        remember(slot)
+        return slot
+      }
+      nodes[slot].flags |= Node.parked
+      order.insert(slot, warmIn: Self.parkedList)
+    }
+    guard let slot = order.coldest(of: Self.parkedList) else { return nil }
+    order.unlink(slot)
+    remember(slot)
+    return slot
+  }
+
+  /// The class to take from; nil when all lists are empty.
+  ///
+  /// What one request used goes in one run, without a comparison for each block.
+  private mutating func nextClass() -> ReuseClass? {
+    if run.length > 0, let slot = order.coldest(of: run.reuse.index),
+      nodes[slot].past.lastUse == run.lastUse
+    {
+      run.length -= 1
+      return run.reuse
+    }
+    guard let reuse = cheapest(), let slot = order.coldest(of: reuse.index) else { return nil }
+    run = (reuse, nodes[slot].past.lastUse, Self.runMax)
+    return reuse
+  }
+
+  /// The class whose cold end is worth least; nil when all lists are empty.
+  mutating func cheapest() -> ReuseClass? {
+    // Worths change as blocks age, so a few classes are looked at anew each time.
+    for _ in 0..<Self.refreshCount {
+      guard let reuse = ranking.next() else { return nil }
+      rank(reuse)
+    }
+    while let (reuse, worth) = ranking.cheapest {
+      rank(reuse)
+      if ranking.worth(of: reuse) <= worth { return reuse }
+    }
+    return nil
+  }
+
+  /// Ranks a class by the block at its cold end.
+  private mutating func rank(_ reuse: ReuseClass) {
+    guard let slot = order.coldest(of: reuse.index) else { return ranking.remove(reuse) }
+    let age = now &- nodes[slot].past.lastUse
+    ranking.add(reuse, worth: worth(of: reuse, atAge: age))
+  }
+
+  /// What a block of the class is worth by the rule that is followed.
+  private func worth(of reuse: ReuseClass, atAge age: UInt32) -> Float {
+    switch duel.rule {
+    case .forecast: table.worth(of: reuse, atAge: age)
+    case .lru: 1 / (1 + Float(age))
+    case .lfu: Float(reuse.useLevel) + 1 / (2 + Float(age))
+    }
+  }
+
+  /// A block was used; `isHit` says whether it was there.
+  mutating func noteUse(_ tag: UInt32, isHit: Bool) {
+    let rule = duel.rule
+    duel.note(tag, isHit: isHit)
+    if duel.rule != rule {
+      for reuse in ranking.all { rank(reuse) }
+    }
+  }
+
+  /// Keeps what is known of a block that leaves, where that can tell anything about a request.
+  private mutating func remember(_ slot: Slot) {
+    let past = nodes[slot].past
+    guard past.distance <= 1 || past.isFork else { return }
+    ghosts.insert(nodes[slot].tag, past, at: now)
+  }
+
+  mutating func update() {
+    log.sweep(at: now, in: &table)
+    table.update(holdMin: max(1, pace.turnover(at: now) / 3))
+    for reuse in ranking.all { rank(reuse) }
+  }
+
+  /// The part of a key that blocks are remembered by; never 0.
+  static func tag(_ key: BlockKey) -> UInt32 { max(1, UInt32(truncatingIfNeeded: key.low >> 32)) }
+
+  /// The level of the time since a block was used; 0 when it never was.
+  func gap(of past: BlockPast) -> Int {
+    past.uses == 0 ? 0 : ReuseClass.gapLevel(now &- past.lastUse, scale: pace.scale)
+  }
+
+  /// How long a block of interest should be followed for, in ticks.
+  var followedSpan: UInt32 { UInt32(min(4 * pace.turnover, 1e9)) }
+
+  /// Whether the node of the block's slot is that block's.
+  func isCurrent(_ block: BlockID) -> Bool {
+    block.generation != 0 && nodes[block.slot].generation == block.generation
+  }
+}

@@ -1,0 +1,86 @@
+/// Blocks whose next use is awaited, the oldest forgotten first.
+///
+/// A block stays in the log when it leaves the pool: what would have become of it is what has to be
+/// learnt. When more blocks come than the log can follow for long enough, only some are followed,
+/// chosen by their keys.
+struct ReuseLog: ~Copyable {
+  private struct Entry: BitwiseCopyable {
+    var start: UInt32
+    /// Which entry of this place it is; 0 in an empty one.
+    var round: UInt32
+    var reuse: ReuseClass
+    /// Buckets that were passed and noted.
+    var passedCount: UInt8
+    var isAwaited: Bool
+  }
+
+  private let entries: Column<Entry>
+  private var nextNumber: UInt32 = 0
+  /// Only keys whose so many low bits are 0 are followed.
+  private var sparseness: UInt32 = 0
+
+  private static let entryCount: UInt32 = 1 << 15
+  private static let sparsenessMax: UInt32 = 12
+
+  init() { entries = Column(zeroed: Int(Self.entryCount)) }
+
+  deinit { entries.deallocate() }
+
+  /// Awaits the next use of a block.
+  ///
+  /// - Parameter span: Ticks that a block should be followed for at least.
+  /// - Returns: The entry's number, for `noteUse`; 0 when the block is not followed.
+  @inline(__always)
+  mutating func await(
+    _ reuse: ReuseClass, tag: UInt32, at now: UInt32, span: UInt32
+  ) -> UInt32 {
+    guard tag & ((1 << sparseness) - 1) == 0 else { return 0 }
+    let place = Int(nextNumber % Self.entryCount)
+    let last = entries[place]
+    if last.round != 0 { adapt(oldestAge: now &- last.start, span: span) }
+    nextNumber &+= 1
+    if nextNumber == 0 { nextNumber = Self.entryCount }
+    entries[place] = Entry(
+      start: now, round: nextNumber, reuse: reuse, passedCount: 0, isAwaited: true)
+    return nextNumber
+  }
+
+  /// Follows fewer when the log forgets too early, and more when it has room.
+  private mutating func adapt(oldestAge: UInt32, span: UInt32) {
+    guard nextNumber % (Self.entryCount / 4) == 0 else { return }
+    if oldestAge < span, sparseness < Self.sparsenessMax {
+      sparseness += 1
+    } else if oldestAge / 4 > span, sparseness > 0 {
+      sparseness -= 1
+    }
+  }
+
+  /// The block that is followed under that number was used.
+  @inline(__always)
+  mutating func noteUse(_ number: UInt32, at now: UInt32, in table: inout ReuseTable) {
+    guard number != 0 else { return }
+    let place = Int((number &- 1) % Self.entryCount)
+    guard entries[place].round == number, entries[place].isAwaited else { return }
+    let bucket = ReuseTable.bucket(now &- entries[place].start)
+    pass(place, upTo: bucket, in: &table)
+    entries[place].isAwaited = false
+    table.noteUsed(entries[place].reuse, bucket: bucket)
+  }
+
+  /// Notes the ages that all awaited blocks have reached by now.
+  ///
+  /// - Complexity: O(entries).
+  mutating func sweep(at now: UInt32, in table: inout ReuseTable) {
+    for place in 0..<Int(min(nextNumber, Self.entryCount)) where entries[place].isAwaited {
+      pass(place, upTo: ReuseTable.bucket(now &- entries[place].start), in: &table)
+    }
+  }
+
+  @inline(__always)
+  private mutating func pass(_ place: Int, upTo bucket: Int, in table: inout ReuseTable) {
+    while entries[place].passedCount < bucket {
+      table.notePassed(entries[place].reuse, bucket: Int(entries[place].passedCount))
+      entries[place].passedCount += 1
+    }
+  }
+}

@@ -1,0 +1,163 @@
+/// How soon blocks of each class are used again, learnt from what became of earlier ones, and what
+/// holding one is worth.
+///
+/// For each class and bucket of age: how many blocks reached that age unused, and how many were
+/// used in it. From these comes the chance of use in each bucket, given that it was reached; a
+/// class that has seen little leans on its group. The *worth* of a block is the best, over all
+/// spans that it could be held for, of the chance of use within the span divided by the expected
+/// time held: uses per tick. What is worth least goes first.
+///
+/// Old observations fade, so that a change of workload is followed.
+struct ReuseTable: ~Copyable {
+  /// Buckets of age are half octaves of ticks.
+  static let bucketCount = 64
+
+  private let reached: Column<Float>
+  private let used: Column<Float>
+  private let chances: Column<Float>
+  private let worths: Column<Float>
+  private let group: Column<UInt16>
+  private var observedCount = 0
+  /// Buckets from here on have seen nothing yet.
+  private var bucketEnd = 1
+
+  /// With so many observations in it, a table counts the older half half.
+  private static let observedMax = 1 << 16
+  /// How many observations a group is worth to its classes.
+  private static let trust: Float = 30
+  /// What is believed of a kind before anything was seen: used with this chance in each bucket.
+  private static let prior: Float = 0.02
+
+  init() {
+    let cells = ReuseClass.nodeCount * Self.bucketCount
+    reached = Column(zeroed: cells)
+    used = Column(zeroed: cells)
+    chances = Column(zeroed: cells)
+    worths = Column(zeroed: cells)
+    group = Column(zeroed: ReuseClass.nodeCount)
+    for (node, above) in ReuseClass.groups().enumerated() { group[node] = UInt16(above) }
+    update(holdMin: 1)
+  }
+
+  deinit {
+    reached.deallocate()
+    used.deallocate()
+    chances.deallocate()
+    worths.deallocate()
+    group.deallocate()
+  }
+
+  /// The bucket of an age.
+  @inline(__always)
+  static func bucket(_ ticks: UInt32) -> Int {
+    guard ticks > 1 else { return Int(ticks) }
+    let octave = 31 - ticks.leadingZeroBitCount
+    return min(bucketCount - 1, octave * 2 + Int(ticks >> UInt32(octave - 1)) & 1)
+  }
+
+  /// The first age of a bucket, in ticks.
+  private static func start(of bucket: Int) -> Float {
+    guard bucket > 1 else { return Float(bucket) }
+    let octave = Float(UInt64(1) << UInt64(bucket / 2))
+    return bucket % 2 == 0 ? octave : octave * 1.5
+  }
+
+  /// The worth of a block of that class at that age.
+  @inline(__always)
+  func worth(of reuse: ReuseClass, atAge ticks: UInt32) -> Float {
+    worths[reuse.index * Self.bucketCount + Self.bucket(ticks)]
+  }
+
+  /// A block of the class has passed through the bucket without use.
+  @inline(__always)
+  mutating func notePassed(_ reuse: ReuseClass, bucket: Int) {
+    bucketEnd = max(bucketEnd, bucket + 1)
+    reached[reuse.index * Self.bucketCount + bucket] += 1
+  }
+
+  /// A block of the class was used in the bucket.
+  @inline(__always)
+  mutating func noteUsed(_ reuse: ReuseClass, bucket: Int) {
+    bucketEnd = max(bucketEnd, bucket + 1)
+    reached[reuse.index * Self.bucketCount + bucket] += 1
+    used[reuse.index * Self.bucketCount + bucket] += 1
+    observedCount += 1
+  }
+
+  /// Makes the worths anew from what was seen.
+  ///
+  /// - Parameter holdMin: Spans shorter than that many ticks are counted as long: the pool cannot
+  ///   turn over faster, and a chance in the next instant must not look like a rate.
+  /// - Complexity: O(classes · buckets²).
+  mutating func update(holdMin: Float) {
+    let buckets = Self.bucketCount
+    for cell in (ReuseClass.count * buckets)..<reached.count {
+      reached[cell] = 0
+      used[cell] = 0
+    }
+    // From the classes up: a group comes before those that belong to it, but behind all classes.
+    let order =
+      Array(0..<ReuseClass.count)
+      + (ReuseClass.count..<ReuseClass.nodeCount).reversed()
+    for node in order where Int(group[node]) != node {
+      let above = Int(group[node])
+      for bucket in 0..<buckets {
+        reached[above * buckets + bucket] += reached[node * buckets + bucket]
+        used[above * buckets + bucket] += used[node * buckets + bucket]
+      }
+    }
+    for node in order.reversed() { judge(node, holdMin: holdMin) }
+    if observedCount > Self.observedMax { fade() }
+  }
+
+  private mutating func judge(_ node: Int, holdMin: Float) {
+    let buckets = Self.bucketCount
+    let own = node * buckets
+    let above = Int(group[node])
+    let hasGroup = above != node
+    if hasGroup, !isSeen(node) {
+      for bucket in 0..<buckets {
+        chances[own + bucket] = chances[above * buckets + bucket]
+        worths[own + bucket] = worths[above * buckets + bucket]
+      }
+      return
+    }
+    for bucket in 0..<buckets {
+      let expected = hasGroup ? chances[above * buckets + bucket] : Self.prior
+      chances[own + bucket] =
+        (used[own + bucket] + Self.trust * expected) / (reached[own + bucket] + Self.trust)
+    }
+    for first in 0..<bucketEnd {
+      var best: Float = 0
+      var unused: Float = 1
+      var chance: Float = 0
+      var held: Float = 0
+      for bucket in first..<bucketEnd {
+        let width = Self.start(of: bucket + 1) - Self.start(of: bucket)
+        let now = chances[own + bucket]
+        chance += unused * now
+        held += unused * width * (1 - now / 2)
+        unused *= 1 - now
+        best = max(best, chance / max(held, holdMin))
+      }
+      worths[own + first] = best
+    }
+    for bucket in bucketEnd..<max(bucketEnd, buckets) {
+      worths[own + bucket] = worths[own + bucketEnd - 1]
+    }
+  }
+
+  private func isSeen(_ node: Int) -> Bool {
+    let first = node * Self.bucketCount
+    for bucket in 0..<Self.bucketCount where reached[first + bucket] > 0 { return true }
+    return false
+  }
+
+  private mutating func fade() {
+    observedCount /= 2
+    for cell in 0..<(ReuseClass.count * Self.bucketCount) {
+      reached[cell] /= 2
+      used[cell] /= 2
+    }
+  }
+}
