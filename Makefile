@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 MODEL ?= llama
 
-.PHONY: help setup build build-test wheel test test-full test-releases lint format demo bench bench-serve clean
+.PHONY: help setup build build-test wheel test test-full test-releases lint format demo bench bench-serve bench-policies clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -49,6 +49,9 @@ bench: ## the steps that every block goes through, each beside its yardstick
 
 bench-serve: setup build ## serving beside what else there is; 20 minutes, ARGS=--quick for 4
 	@.venv/bin/python -m Benchmarks.Serve $(ARGS)
+
+bench-policies: build ## eviction policies beside libcachesim's, on a recorded workload
+	@scripts/bench_policies.sh $(ARGS)
 
 clean: ## remove everything that was built; keeps .venv
 	@scripts/clean.sh

@@ -104,7 +104,8 @@ struct ReplayCommand: ParsableCommand {
     let limit = HitRatePlot.Line(
       name: "optimum",
       points: rows.filter { $0.policy == eviction[0] }.map { ($0.hostBlocks, $0.optimalHitRate) })
-    let picture = HitRatePlot(lines: lines + [limit], title: trace).svg
+    let name = String(trace.split(separator: "/").last ?? "")
+    let picture = HitRatePlot(lines: lines + [limit], title: name).svg
     guard let file = fopen(path, "w") else {
       throw failure(EX_CANTCREAT, "\(path): \(String(cString: strerror(errno)))")
     }

@@ -8,6 +8,12 @@ public enum PolicyName: String, CaseIterable, Sendable {
   case leafFirst = "leaf-first"
   /// Evicts what is expected to be used least, as learnt on line.
   case forecast
+  /// For comparison: LRU in levels by the number of uses.
+  case levelledLRU = "levelled-lru"
+  /// For comparison: S3-FIFO.
+  case s3FIFO = "s3-fifo"
+  /// For comparison: W-TinyLFU.
+  case wTinyLFU = "w-tinylfu"
 
   /// The one that is recommended.
   public static let best = PolicyName.forecast
@@ -36,6 +42,10 @@ public enum PolicyName: String, CaseIterable, Sendable {
   ) throws(PoolError) -> ReplayResult {
     switch self {
     case .lru: try Self.play(trace, on: Replay<LRU>(blockCount: blockCount), progress)
+    case .levelledLRU:
+      try Self.play(trace, on: Replay<LevelledLRU>(blockCount: blockCount), progress)
+    case .s3FIFO: try Self.play(trace, on: Replay<S3FIFO>(blockCount: blockCount), progress)
+    case .wTinyLFU: try Self.play(trace, on: Replay<WTinyLFU>(blockCount: blockCount), progress)
     case .forecast: try Self.play(trace, on: Replay<Forecast>(blockCount: blockCount), progress)
     case .leafFirst: try Self.play(trace, on: Replay<LeafFirst>(blockCount: blockCount), progress)
     }

@@ -17,6 +17,8 @@ struct ReuseTable: ~Copyable {
   private let chances: Column<Float>
   private let worths: Column<Float>
   private let group: Column<UInt16>
+  /// Ticks in each bucket.
+  private let widths: Column<Float>
   private var observedCount = 0
   /// Buckets from here on have seen nothing yet.
   private var bucketEnd = 1
@@ -35,6 +37,10 @@ struct ReuseTable: ~Copyable {
     chances = Column(zeroed: cells)
     worths = Column(zeroed: cells)
     group = Column(zeroed: ReuseClass.nodeCount)
+    widths = Column(zeroed: Self.bucketCount)
+    for bucket in 0..<Self.bucketCount {
+      widths[bucket] = Self.start(of: bucket + 1) - Self.start(of: bucket)
+    }
     for (node, above) in ReuseClass.groups().enumerated() { group[node] = UInt16(above) }
     update(holdMin: 1)
   }
@@ -45,6 +51,7 @@ struct ReuseTable: ~Copyable {
     chances.deallocate()
     worths.deallocate()
     group.deallocate()
+    widths.deallocate()
   }
 
   /// The bucket of an age.
@@ -133,12 +140,14 @@ struct ReuseTable: ~Copyable {
       var chance: Float = 0
       var held: Float = 0
       for bucket in first..<bucketEnd {
-        let width = Self.start(of: bucket + 1) - Self.start(of: bucket)
         let now = chances[own + bucket]
         chance += unused * now
-        held += unused * width * (1 - now / 2)
+        held += unused * widths[bucket] * (1 - now / 2)
         unused *= 1 - now
-        best = max(best, chance / max(held, holdMin))
+        let span = max(held, holdMin)
+        best = max(best, chance / span)
+        // Not even a certain use right afterwards would make a longer span better.
+        if chance + unused <= best * span { break }
       }
       worths[own + first] = best
     }
