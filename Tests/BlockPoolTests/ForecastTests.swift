@@ -185,6 +185,42 @@ struct ForecastTests {
     #expect(past < fresh[0] / 10)
   }
 
+  @Test("A worth is the best of all spans", arguments: [1, 300] as [Float])
+  func spans(holdMin: Float) {
+    var table = ReuseTable()
+    var state: UInt64 = 5
+    for _ in 0..<20_000 {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      let bucket = Int(state >> 33) % 30
+      let isUsed = Int(state >> 45) % (2 + bucket * 7 % 11) == 0
+      if isUsed {
+        table.noteUsed(.end(0), bucket: bucket)
+      } else {
+        table.notePassed(.end(0), bucket: bucket)
+      }
+    }
+    table.update(holdMin: holdMin)
+    let row = ReuseClass.end(0).index * ReuseTable.bucketCount
+    // The first age of each bucket.
+    let starts = (0...30).map { bucket in
+      (0..<100_000 as Range<UInt32>).first { ReuseTable.bucket($0) == bucket } ?? 0
+    }
+    for first in 0..<30 {
+      var best: Float = 0
+      var (chance, held, unused): (Float, Float, Float) = (0, 0, 1)
+      for bucket in first..<30 {
+        let now = table.chances[row + bucket]
+        chance += unused * now
+        held += unused * Float(starts[bucket + 1] - starts[bucket]) * (1 - now / 2)
+        unused *= 1 - now
+        best = max(best, chance / max(held, holdMin))
+      }
+      let worth = table.worth(of: .end(0), atAge: starts[first])
+      // Where short spans are lengthened, those that end within the best span behind are left out.
+      #expect(worth <= best * 1.001 && worth >= best * (holdMin == 1 ? 0.999 : 0.8))
+    }
+  }
+
   @Test("The log follows fewer when it would forget too early", arguments: [1, 1 << 20])
   func sparse(span: UInt32) {
     var log = ReuseLog()

@@ -16,7 +16,7 @@ struct Pace: BitwiseCopyable {
   private static let updateMin = 512
 
   /// The pace of a pool of that capacity.
-  init(capacity: Int) { updateMax = min(max(capacity / 8, 4 * Self.updateMin), 1 << 16) }
+  init(capacity: Int) { updateMax = min(max(capacity / 16, 2 * Self.updateMin), 1 << 16) }
 
   /// A block came in.
   mutating func cameIn() {

@@ -14,11 +14,13 @@ struct ReuseTable: ~Copyable {
 
   private let reached: Column<Float>
   private let used: Column<Float>
-  private let chances: Column<Float>
+  let chances: Column<Float>
   private let worths: Column<Float>
   private let group: Column<UInt16>
   /// Ticks in each bucket.
   private let widths: Column<Float>
+  /// Room for `weigh`.
+  private let spans: Column<Span>
   private var observedCount = 0
   /// Buckets from here on have seen nothing yet.
   private var bucketEnd = 1
@@ -38,6 +40,7 @@ struct ReuseTable: ~Copyable {
     worths = Column(zeroed: cells)
     group = Column(zeroed: ReuseClass.nodeCount)
     widths = Column(zeroed: Self.bucketCount)
+    spans = Column(zeroed: Self.bucketCount)
     for bucket in 0..<Self.bucketCount {
       widths[bucket] = Self.start(of: bucket + 1) - Self.start(of: bucket)
     }
@@ -52,6 +55,7 @@ struct ReuseTable: ~Copyable {
     worths.deallocate()
     group.deallocate()
     widths.deallocate()
+    spans.deallocate()
   }
 
   /// The bucket of an age.
@@ -95,7 +99,7 @@ struct ReuseTable: ~Copyable {
   ///
   /// - Parameter holdMin: Spans shorter than that many ticks are counted as long: the pool cannot
   ///   turn over faster, and a chance in the next instant must not look like a rate.
-  /// - Complexity: O(classes · buckets²).
+  /// - Complexity: O(classes · buckets).
   mutating func update(holdMin: Float) {
     let buckets = Self.bucketCount
     for cell in (ReuseClass.count * buckets)..<reached.count {
@@ -134,25 +138,54 @@ struct ReuseTable: ~Copyable {
       chances[own + bucket] =
         (used[own + bucket] + Self.trust * expected) / (reached[own + bucket] + Self.trust)
     }
-    for first in 0..<bucketEnd {
-      var best: Float = 0
-      var unused: Float = 1
-      var chance: Float = 0
-      var held: Float = 0
-      for bucket in first..<bucketEnd {
-        let now = chances[own + bucket]
-        chance += unused * now
-        held += unused * widths[bucket] * (1 - now / 2)
-        unused *= 1 - now
-        let span = max(held, holdMin)
-        best = max(best, chance / span)
-        // Not even a certain use right afterwards would make a longer span better.
-        if chance + unused <= best * span { break }
-      }
-      worths[own + first] = best
-    }
+    weigh(own, holdMin: holdMin)
     for bucket in bucketEnd..<max(bucketEnd, buckets) {
       worths[own + bucket] = worths[own + bucketEnd - 1]
+    }
+  }
+
+  /// Works out the worths of one row from its chances, the last bucket first.
+  ///
+  /// The best span from a bucket on is that bucket alone, or it and the best span behind it, as
+  /// long as that has the better rate; so each bucket's span is put together from those behind it,
+  /// and every span is taken up once.
+  private mutating func weigh(_ own: Int, holdMin: Float) {
+    var depth = 0
+    for bucket in (0..<bucketEnd).reversed() {
+      let now = chances[own + bucket]
+      var span = Span(chance: now, held: widths[bucket] * (1 - now / 2), unused: 1 - now)
+      while depth > 0, spans[depth - 1].rate > span.rate {
+        span.append(spans[depth - 1])
+        depth -= 1
+      }
+      spans[depth] = span
+      depth += 1
+      // What is too short to count is lengthened, but only for this bucket's worth.
+      var best = span.chance / max(span.held, holdMin)
+      var next = depth - 2
+      while next >= 0, span.held < holdMin {
+        span.append(spans[next])
+        best = max(best, span.chance / max(span.held, holdMin))
+        next -= 1
+      }
+      worths[own + bucket] = best
+    }
+  }
+
+  /// Some buckets in a row: the chance of use in them, the time held, and the chance of neither.
+  private struct Span: BitwiseCopyable {
+    var chance: Float
+    var held: Float
+    var unused: Float
+
+    /// Uses per tick.
+    var rate: Float { chance / held }
+
+    /// Goes on with another span where this one ends.
+    mutating func append(_ other: Span) {
+      chance += unused * other.chance
+      held += unused * other.held
+      unused *= other.unused
     }
   }
 
