@@ -29,10 +29,11 @@ struct SimulationTests {
     guard Spread.stepCount >= 20_000 else { return }
     let tally = simulation.tally
     #expect(tally.loadsEnded > 100 && tally.loadsCorrupt > 0 && tally.pendingBlocks > 100)
-    #expect(tally.restarts > 0 && tally.detaches > 0 && tally.quietMoments > 0)
-    #expect(tally.extentsAdded > 0 && tally.extentsRetired > 0 && tally.duplicatesFound > 0)
+    #expect(tally.quietMoments > 0 && tally.recoveries > 0 && tally.copiesAfterTimeout > 0)
+    #expect(tally.extentsAdded > 0 && tally.duplicatesFound > 0)
+    for kind in Mishap.allCases { #expect(tally.mishaps[kind] > 0, "\(kind)") }
     #expect(tally.windowedLoads > 20 && tally.windowedPendingBlocks > 100)
-    let counters = tally.counters
+    let counters = simulation.counters
     #expect(counters.shortLoadsRefused > 0)
     #expect(counters.corruptCopies > 0 && counters.staleReports > 0 && counters.blocksStaged > 0)
     #expect(counters.storesTimedOut > 0 && counters.readsTimedOut > 0)
@@ -48,6 +49,37 @@ struct SimulationTests {
         try simulation.run(stepCount: 100_000)
       }
     }
+  }
+
+  @Test(
+    "A failed game is shrunk to one that fails alike",
+    arguments: [PlantedBug.registerEarly, .waitForever, .giveUpDisk, .reportSuccess])
+  func shrunk(bug: PlantedBug) throws {
+    var simulation = Simulation(seed: 1, bug: bug)
+    let invariant = try #require(throws: BrokenInvariant.self) {
+      try simulation.run(stepCount: 100_000)
+    }
+    let failure = Shrinker.Failure(step: simulation.step, invariant: invariant)
+    let least = Shrinker.shrink(failure, seed: 1, bug: bug, stepLimit: 8_000)
+    #expect(least.step <= failure.step)
+    var again = Simulation(seed: 1, bug: bug, plan: least.plan)
+    #expect(throws: least.invariant) { try again.run(stepCount: least.step) }
+    #expect(again.step == least.step)
+    #expect(!Shrinker.story(of: least, seed: 1, bug: bug).isEmpty)
+  }
+
+  @Test("What a shrinker can leave out is left out")
+  func shrunkFar() throws {
+    // A store of what a runtime has given up: one call is enough.
+    var simulation = Simulation(seed: 1, bug: .storeDropped)
+    let invariant = try #require(throws: BrokenInvariant.self) {
+      try simulation.run(stepCount: 100_000)
+    }
+    let failure = Shrinker.Failure(step: simulation.step, invariant: invariant)
+    let least = Shrinker.shrink(failure, seed: 1, bug: .storeDropped)
+    let actCount = least.plan.acts?.count { $0 <= least.step }
+    #expect(try #require(actCount) <= 4)
+    #expect(Mishap.allCases.allSatisfy { !least.plan.mishaps.contains($0) })
   }
 
   @Test("Equal seeds play equal games, and different seeds different ones")

@@ -93,6 +93,7 @@ extension BlockEngine {
       counters.diskExhausted += 1
       return
     }
+    if bugs.contains(.giveUpDisk) && counters.writesFailed > 0 { return }
     let name = pools[.host, classID].records[block.slot].indexKey
     guard isAbsentFromDisk(classID, name) else { return }
     guard diskAdmission.admits(name) else {

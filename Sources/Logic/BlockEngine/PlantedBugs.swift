@@ -57,4 +57,6 @@ package struct PlantedBugs: OptionSet, Sendable {
   package static let stopAtDropped = PlantedBugs(rawValue: 1 << 25)
   /// Of a window all but its first block is staged.
   package static let stageShort = PlantedBugs(rawValue: 1 << 26)
+  /// After a write has failed nothing is written any more.
+  package static let giveUpDisk = PlantedBugs(rawValue: 1 << 27)
 }

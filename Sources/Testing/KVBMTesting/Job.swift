@@ -18,6 +18,8 @@ struct Job {
   let operation: OperationID
   let part: Int
   let work: Work
+  /// The engine waits no longer than until then; `.max` for a load.
+  let deadline: UInt64
   /// When the bytes move, and when the engine hears of it; never before.
   var runAt: UInt64
   var reportAt: UInt64

@@ -44,16 +44,18 @@ struct Machine {
     }
   }
 
-  mutating func flipDiskBit(_ random: inout Random) {
+  mutating func flipDiskBit(_ random: inout Random) -> Int {
     let slot = random.below(disk.count)
     disk[slot]?.parts[random.below(Self.partCountMax)] ^= 1 << UInt64(random.below(64))
+    return slot
   }
 
-  mutating func flipHostBit(_ random: inout Random) {
+  mutating func flipHostBit(_ random: inout Random) -> Int {
     let slot = random.below(host.count)
     let part = random.below(Self.partCountMax)
     host[slot][part] ^= 1 << UInt64(random.below(64))
     isFlipped[slot][part] = true
+    return slot
   }
 
   /// A rank copies its part in.

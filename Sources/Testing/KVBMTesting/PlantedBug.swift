@@ -6,7 +6,7 @@ public enum PlantedBug: String, CaseIterable, Sendable {
   case registerEarly, freeOnTimeout, releaseSourceOnTimeout, keepCorrupt, leakOnCancel
   case acceptStale, countTwice, stageTwice, stageUnbounded, offerAgain, abandonLoad, forgetGroup
   case forgetOwner, keepLease, writeUnbounded, adoptOlder, trustHost, unpinnedRead, leakRest
-  case waitForever
+  case waitForever, giveUpDisk
   // Where groups are windowed.
   case shortWindow, wrongEnd, ignoreHole, grantShorter, storeDropped, stopAtDropped, stageShort
   /// The disk driver reports success without looking at checksums.
@@ -15,6 +15,10 @@ public enum PlantedBug: String, CaseIterable, Sendable {
   case skipHostVerification
   /// A restarted engine has the epoch of the one before.
   case keepEpoch
+  /// Drivers and ranks report success when they have failed.
+  case reportSuccess
+  /// All namespaces have one root, as if the salt were not hashed.
+  case sharedRoot
 
   /// The engine's share of it.
   var inEngine: PlantedBugs {
@@ -39,6 +43,7 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     case .unpinnedRead: .unpinnedRead
     case .leakRest: .leakRest
     case .waitForever: .waitForever
+    case .giveUpDisk: .giveUpDisk
     case .shortWindow: .shortWindow
     case .wrongEnd: .wrongEnd
     case .ignoreHole: .ignoreHole
@@ -46,7 +51,7 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     case .storeDropped: .storeDropped
     case .stopAtDropped: .stopAtDropped
     case .stageShort: .stageShort
-    case .skipVerification, .skipHostVerification, .keepEpoch: []
+    case .skipVerification, .skipHostVerification, .keepEpoch, .reportSuccess, .sharedRoot: []
     }
   }
 }

@@ -13,7 +13,7 @@ extension Simulation {
     for job in jobs where !job.isEcho {
       job.forEachBlock { if !engine.isHeld($0) { stolen = $0 } }
     }
-    if let stolen { check(false, "a driver still uses \(stolen)") }
+    if let stolen { check(false, "a driver still uses \(stolen.words)") }
     for extent in extents where !extent.isUsable { checkAbsent(extent) }
   }
 
@@ -33,7 +33,7 @@ extension Simulation {
         }
       }
     }
-    if let wrong { check(false, "wrong bytes in ready block \(wrong)") }
+    if let wrong { check(false, "wrong bytes in ready block \(wrong.words)") }
   }
 
   /// The engine says where a block is found from now on, or not any more.

@@ -9,27 +9,38 @@ extension Simulation {
       switch effect {
       case .offload(let operation, let id, let position, let group, let target):
         fold(1, operation.rawValue)
+        tell(
+          "\(operation.words): \(id.words) stores position \(position), group \(group), to \(target.words)"
+        )
         acceptOffload(operation, id, position, group, target)
       case .onboard(let operation, let id, let position, let group, let source):
         fold(2, operation.rawValue)
+        tell(
+          "\(operation.words): \(id.words) loads position \(position), group \(group), from \(source.words)"
+        )
         guard let record = expectedRecord(id, position, group) else { continue }
         if onboards.last?.operation != operation { onboards.append((operation, id, [])) }
         onboards[onboards.count - 1].pieces.append(Job.Piece(record: record, source: source))
       case .read(let operation, let record, let source, let target):
         fold(3, operation.rawValue)
+        tell("\(operation.words): read \(record.words) from \(source.words) to \(target.words)")
         add(operation, 0, .read(record, from: source, to: target))
       case .write(let operation, let record, let source, let target):
         fold(4, operation.rawValue)
+        tell("\(operation.words): write \(record.words) from \(source.words) to \(target.words)")
         scanned[Int(target.classID.rawValue)].remove(target.block.slot.rawValue)
         add(operation, 0, .write(record, from: source, to: target))
       case .loadEnded(let operation, let id, let count):
         fold(5, operation.rawValue)
+        tell("\(operation.words): \(id.words) has loaded \(count)")
         checkEnd(of: operation, id, count)
       case .stored(let tier, let record):
         fold(6, record.key.low)
+        tell("found in \(tier): \(record.words)")
         hear(tier, record, isThere: true)
-      case .removed(let tier, let record, _):
+      case .removed(let tier, let record, let reason):
         fold(7, record.key.low)
+        tell("\(reason) in \(tier): \(record.words)")
         hear(tier, record, isThere: false)
       }
     }
@@ -63,12 +74,22 @@ extension Simulation {
   }
 
   private mutating func add(_ operation: OperationID, _ part: Int, _ work: Job.Work) {
-    let isLate = random.oneIn(20)
-    let runAt = now + UInt64(random.below(isLate ? 3000 : 150))
-    let isLost = random.oneIn(100)
-    let reportAt = isLost ? .max : runAt + UInt64(random.below(random.oneIn(20) ? 3000 : 50))
+    let isLate = strikes(.lateCopy, oneIn: 20)
+    var runAt = now + UInt64(random.below(isLate ? 3000 : 150))
+    let isLost = strikes(.lostReport, oneIn: 100)
+    let reportDelay = UInt64(random.below(strikes(.lateReport, oneIn: 20) ? 3000 : 50))
+    var deadline = UInt64.max
+    switch work {
+    case .onboard: break
+    case .offload: deadline = now + limits.storeNanoseconds
+    case .read, .write:
+      deadline = now + limits.transferNanoseconds
+      if step < slowBefore { runAt += UInt64(random.below(4000)) }
+    }
     jobs.append(
-      Job(operation: operation, part: part, work: work, runAt: runAt, reportAt: reportAt))
+      Job(
+        operation: operation, part: part, work: work, deadline: deadline, runAt: runAt,
+        reportAt: isLost ? .max : runAt + reportDelay))
   }
 
   /// Moves the bytes and delivers the reports that are due, each at most twice.
@@ -83,7 +104,8 @@ extension Simulation {
       let job = jobs[position]
       jobs[position].isEcho = true
       jobs[position].reportAt = now + UInt64(random.below(2000))
-      if job.isEcho || !random.oneIn(10) {
+      let isRepeated = !job.isEcho && strikes(.repeatedReport, oneIn: 10)
+      if !isRepeated {
         jobs.swapAt(position, jobs.count - 1)
         jobs.removeLast()
       }
@@ -93,30 +115,43 @@ extension Simulation {
 
   private mutating func run(_ position: Int) {
     let job = jobs[position]
-    var outcome: Outcome = random.oneIn(30) ? .failure : .success
+    if now > job.deadline { tally.copiesAfterTimeout += 1 }
+    var outcome: Outcome = strikes(.failedCopy, oneIn: 30) ? .failure : .success
     switch job.work {
     case .offload(_, let record, let target):
       let isGarbled = outcome == .failure
       let bytes = isGarbled ? random.next() : Truth.bytes(record, part: job.part)
       machines[target].enter(target.block.slot, part: job.part, bytes)
     case .onboard(_, let pieces):
-      for piece in pieces where !load(piece, part: job.part) { outcome = .corrupt }
+      var count = pieces.count
+      if outcome == .failure && strikes(.partialBatch) { count = random.below(count + 1) }
+      for piece in pieces.prefix(count) where !load(piece, part: job.part) { outcome = .corrupt }
     case .read(let record, let source, let target):
       let verifies = machines[target].readDisk(
         source.block.slot, into: target.block.slot, record: record)
       if !verifies && bug != .skipVerification { outcome = .corrupt }
     case .write(let record, let source, let target):
-      let parts = 0..<Self.partCount(of: record)
-      if parts.contains(where: { !machines[source].isIntact(source.block.slot, part: $0) }) {
-        outcome = .corrupt
-      } else {
-        // A disk that lies: torn, and reported as written.
-        machines[target].writeDisk(
-          target.block.slot, from: source.block.slot, record: record, lastUsed: now,
-          isTorn: outcome == .failure || random.oneIn(40))
-      }
+      outcome = write(record, from: source, to: target, fails: outcome == .failure)
     }
+    if outcome != .success { tell("\(job.operation.words), part \(job.part): \(outcome)") }
+    if bug == .reportSuccess && outcome == .failure { outcome = .success }
     jobs[position].outcome = outcome
+  }
+
+  private mutating func write(
+    _ record: BlockRecord, from source: BlockRef, to target: BlockRef, fails: Bool
+  ) -> Outcome {
+    let parts = 0..<Self.partCount(of: record)
+    if parts.contains(where: { !machines[source].isIntact(source.block.slot, part: $0) }) {
+      return .corrupt
+    }
+    // No space: nothing was written.
+    if step < fullBefore { return .failure }
+    // A disk that lies: torn, and reported as written.
+    let isTorn = fails ? strikes(.tornWrite) : strikes(.lyingDisk, oneIn: 40)
+    machines[target].writeDisk(
+      target.block.slot, from: source.block.slot, record: record, lastUsed: now, isTorn: isTorn)
+    return fails ? .failure : .success
   }
 
   /// A rank copies its part of a block into the device; false when it finds the bytes wrong.
@@ -133,6 +168,7 @@ extension Simulation {
 
   private mutating func report(_ job: Job) {
     let outcome = job.outcome ?? .failure
+    tell("\(job.operation.words), part \(job.part) reports \(outcome)\(job.isEcho ? " again" : "")")
     fold(8, job.operation.rawValue &+ UInt64(job.part))
     if case .onboard = job.work, !job.isEcho {
       check(loads[job.operation] != nil, "a load ended before its last part")

@@ -2,22 +2,57 @@ import BlockEngine
 
 /// What happens to engines, memory and disks.
 extension Simulation {
-  mutating func flipDiskBit() { machines[random.below(2)].flipDiskBit(&random) }
+  mutating func flipDiskBit() {
+    guard strikes(.diskBitFlip) else { return }
+    let slot = machines[random.below(2)].flipDiskBit(&random)
+    tell("a bit of disk slot \(slot) turns round")
+  }
 
-  mutating func flipHostBit() { machines[random.below(2)].flipHostBit(&random) }
+  mutating func flipHostBit() {
+    guard strikes(.hostBitFlip) else { return }
+    let slot = machines[random.below(2)].flipHostBit(&random)
+    tell("a bit of host slot \(slot) turns round")
+  }
+
+  /// The engine's clock jumps ahead: what is under way is late at once.
+  mutating func jumpClock() {
+    guard strikes(.clockJump) else { return }
+    clockSkew += UInt64(random.below(5000))
+    tell("the clock jumps")
+  }
+
+  /// For a while the disk takes its time.
+  mutating func slowDisk() {
+    guard strikes(.slowDisk) else { return }
+    let end = step + random.below(300)
+    slowBefore = end
+    tell("the disk is slow until step \(end)")
+  }
+
+  /// For a while there is no space on disk.
+  mutating func fillDisk() {
+    guard strikes(.fullDisk) else { return }
+    let end = step + random.below(300)
+    fullBefore = end
+    tell("the disk is full until step \(end)")
+  }
 
   /// In a disk slot that no scan has looked at there is an earlier copy of a block that lies
   /// elsewhere.
   mutating func leaveOldCopy() {
     let absent = extents.filter { $0.tier == .disk && !$0.isUsable }
-    guard !absent.isEmpty else { return }
+    guard !absent.isEmpty, strikes(.oldCopy) else { return }
     let extent = absent[random.below(absent.count)]
     let slot = extent.slots.lowerBound + UInt32(random.below(extent.slots.count))
     machines[Int(extent.classID.rawValue)].leaveOldCopy(in: slot, &random)
   }
 
   /// The disk driver is reset: whatever has not been reported is over, and is reported now.
-  mutating func resetDisk() { endJobs { $0.engine == nil } }
+  mutating func resetDisk() {
+    guard strikes(.diskReset) else { return }
+    tell("the disk driver is reset")
+    endJobs { $0.engine == nil }
+  }
 
   mutating func endJobs(where isOver: (Job) -> Bool) {
     for position in jobs.indices where isOver(jobs[position]) {
@@ -29,11 +64,11 @@ extension Simulation {
   /// An inference engine dies: its ranks touch nothing any more, and their last reports may be
   /// lost.
   mutating func detach() {
-    guard !attached.isEmpty else { return }
+    guard !attached.isEmpty, strikes(.engineDeath) else { return }
     // Effects that it has not seen yet reach nobody.
     settle()
     let gone = attached.remove(at: random.below(attached.count)).id
-    tally.detaches += 1
+    tell("engine \(gone.rawValue) dies")
     silenceJobs { $0.engine == gone }
     for operation in loads.keys where loads[operation]?.request.engine == gone {
       loads[operation]?.hasFailed = true
@@ -57,15 +92,16 @@ extension Simulation {
   /// The node dies and comes back: host memory is lost, the disk stays, writes under way may be
   /// done, torn or not begun, and old reports still arrive.
   mutating func restart() {
+    guard strikes(.restart) else { return }
     settle()
-    tally.restarts += 1
+    tell("the node dies and comes back")
     restartAgainBefore = random.oneIn(2) ? step + 150 : 0
     tally.counters.add(engine.counters)
     for job in jobs where !job.isEcho && job.outcome == nil {
       if case .write(let record, let source, let target) = job.work, !random.oneIn(3) {
         machines[target].writeDisk(
           target.block.slot, from: source.block.slot, record: record, lastUsed: now,
-          isTorn: random.oneIn(2))
+          isTorn: strikes(.tornWrite, oneIn: 2))
       }
     }
     silenceJobs { !$0.isEcho }
@@ -90,9 +126,10 @@ extension Simulation {
     let (tier, classID) = (random.oneIn(2) ? Tier.host : .disk, ClassID(UInt8(random.below(2))))
     var blocks: [BlockID] = []
     engine.forEachRegistered(tier, classID) { block, _ in blocks.append(block) }
-    guard !blocks.isEmpty else { return }
+    guard !blocks.isEmpty, strikes(.purge) else { return }
     let block = blocks[random.below(blocks.count)]
     let ref = BlockRef(tier: tier, classID: classID, block: block)
+    tell("an operator removes \(ref.words)")
     check(engine.remove(ref) && !engine.finds(ref), "a block that was removed is found")
   }
 
@@ -101,10 +138,14 @@ extension Simulation {
   mutating func addExtent() {
     let absent = extents.indices.filter { !extents[$0].isUsable }
     guard !absent.isEmpty else { return }
-    let index = absent[random.below(absent.count)]
+    addExtent(absent[random.below(absent.count)])
+  }
+
+  mutating func addExtent(_ index: Int) {
     extents[index].isUsable = true
     tally.extentsAdded += 1
     let extent = extents[index]
+    tell("\(extent.tier) slots \(extent.slots) of class \(extent.classID.rawValue) come")
     guard extent.tier == .disk else {
       return engine.addExtent(.host, extent.classID, slots: extent.slots)
     }
@@ -119,12 +160,16 @@ extension Simulation {
 
   mutating func retireExtent() {
     let usable = extents.indices.filter { extents[$0].isUsable }
-    guard !usable.isEmpty else { return }
-    let index = usable[random.below(usable.count)]
+    guard !usable.isEmpty, plan.mishaps.contains(.retiredMemory) else { return }
+    retireExtent(usable[random.below(usable.count)])
+  }
+
+  mutating func retireExtent(_ index: Int) {
     let extent = extents[index]
     guard engine.retireExtent(extent.tier, extent.classID, slots: extent.slots) else { return }
     extents[index].isUsable = false
-    tally.extentsRetired += 1
+    tally.mishaps[.retiredMemory] += 1
+    tell("\(extent.tier) slots \(extent.slots) of class \(extent.classID.rawValue) go")
     if extent.tier == .host {
       machines[Int(extent.classID.rawValue)].loseHost(extent.slots, &random)
     }
@@ -133,6 +178,7 @@ extension Simulation {
   /// Everybody stops: what is left over was leaked.
   mutating func quiesce() {
     tally.quietMoments += 1
+    tell("everybody stops")
     settle()
     while !live.isEmpty { cancel() }
     for _ in 0..<10 {

@@ -20,16 +20,23 @@ extension Simulation {
     // More than the engine admits, so that it has to refuse.
     if live.count < limits.requestLimit + 1 && (live.isEmpty || random.oneIn(3)) {
       let runtime = anyEngine()
-      requestCount += 1
-      let id = RequestID(engine: runtime.id, number: requestCount)
-      live.append(id)
-      let keys = Truth.prompt(
-        ofNamespace: runtime.namespace, isNarrow: Self.hasWindow(runtime.namespace), &random)
-      prompts[id] = Prompt(
-        namespace: runtime.namespace, keys: keys, failedReadCount: failedReadCount)
+      let id = begin(runtime, lengthMax: Truth.lengthMax)
       return id
     }
     return live[random.below(live.count)]
+  }
+
+  /// A new request, with a random prompt of its engine's namespace.
+  mutating func begin(_ runtime: Runtime, lengthMax: Int) -> RequestID {
+    requestCount += 1
+    let id = RequestID(engine: runtime.id, number: requestCount)
+    live.append(id)
+    let root = Truth.root(ofNamespace: bug == .sharedRoot ? 0 : runtime.namespace)
+    let keys = Truth.prompt(
+      after: root, isNarrow: Self.hasWindow(runtime.namespace), lengthMax: lengthMax, &random)
+    prompts[id] = Prompt(
+      namespace: runtime.namespace, root: root, keys: keys, failedReadCount: failedReadCount)
+    return id
   }
 
   mutating func ask() {
@@ -44,6 +51,9 @@ extension Simulation {
     let match = engine.match(
       id, in: NamespaceID(UInt16(prompt.namespace)), keys: Array(keys), firstPosition: first,
       parentKey: prompt.parentKeys[first], now: time)
+    tell(
+      "\(id.words) asks for \(keys.count) blocks from \(first) on: "
+        + "\(match.readyCount) ready, \(match.pendingCount) pending")
     fold(9, UInt64(match.readyCount * 16 + match.pendingCount))
     tally.promisedBlocks += match.readyCount
     tally.pendingBlocks += match.pendingCount
@@ -70,6 +80,7 @@ extension Simulation {
     }
     check(loads[operation] == nil, "two loads under one name")
     check(!loads.values.contains { $0.request == id }, "one request loads twice at a time")
+    tell("\(operation.words): \(id.words) takes up \(count)")
     loads[operation] = Load(request: id, firstPosition: first, count: count)
     prompts[id]?.pendingSince = nil
   }
@@ -81,6 +92,7 @@ extension Simulation {
       match.readyCount + match.pendingCount <= prompt.keys.count - first,
       "more than was asked for")
     guard match.pendingCount > 0 else { return }
+    let now = time.nanoseconds
     let since = prompt.pendingSince ?? now
     prompts[id]?.pendingSince = since
     check(now <= since + limits.stagingNanoseconds, "a request waits beyond its deadline")
@@ -101,6 +113,9 @@ extension Simulation {
       id, in: NamespaceID(UInt16(prompt.namespace)), keys: Array(prompt.keys[first..<end]),
       firstPosition: first, parentKey: prompt.parentKeys[first], firstOffered: firstOffered,
       now: time)
+    tell(
+      "\(id.words) offers blocks \(first)..<\(end): \(answer.coveredCount) covered, "
+        + "\(answer.offloadCount) taken")
     fold(10, UInt64(answer.coveredCount * 16 + answer.offloadCount))
     checkStores(answer, prompt, first..<end, firstOffered)
     let isLacking = engine.counters.storesRefused + engine.counters.hostExhausted > lackCount
@@ -109,14 +124,20 @@ extension Simulation {
 
   mutating func cancel() {
     guard !live.isEmpty else { return }
-    let id = live.remove(at: random.below(live.count))
+    cancel(live.remove(at: random.below(live.count)))
+  }
+
+  /// Forgets a request that is not live any more.
+  mutating func cancel(_ id: RequestID) {
     prompts[id] = nil
+    tell("\(id.words) is cancelled")
     engine.cancel(id)
   }
 
   mutating func endStep() {
     guard !attached.isEmpty else { return }
     let runtime = attached[random.below(attached.count)]
+    tell("engine \(runtime.id.rawValue) ends its step")
     engine.endStep(runtime.id)
     check(engine.leasedBlockCount(of: runtime.id) == 0, "a promise outlives its step")
   }

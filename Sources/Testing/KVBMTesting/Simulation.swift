@@ -39,12 +39,22 @@ public struct Simulation: ~Copyable {
   var told: [[Set<BlockKey>]] = noNews
   /// Troubles come in pairs: until this step another restart is likely.
   var restartAgainBefore = 0
+  /// Until these steps the disk is slow, and full.
+  var slowBefore = 0
+  var fullBefore = 0
+  /// How far the engine's clock is ahead of everybody else's.
+  var clockSkew: UInt64 = 0
   private var drained: [Effect] = []
   /// The first thing that was wrong.
   var fault: BrokenInvariant?
 
   let limits: Limits
   let bug: PlantedBug?
+  let seed: UInt64
+  /// What is played of the seed's game.
+  var plan: Plan
+  /// What happened, in order, where the plan asks for it.
+  public internal(set) var story: [String] = []
 
   /// An inference engine with its namespace.
   struct Runtime {
@@ -55,13 +65,15 @@ public struct Simulation: ~Copyable {
   /// What a request asks for.
   struct Prompt {
     let namespace: Int
+    /// The key before the first one.
+    let root: BlockKey
     let keys: [BlockKey]
     /// Reads that had failed before: of those that come after, some may be this request's.
     let failedReadCount: Int
     /// When it was first told to ask again later, since its last load.
     var pendingSince: UInt64?
 
-    var parentKeys: [BlockKey] { [Truth.root(ofNamespace: namespace)] + keys }
+    var parentKeys: [BlockKey] { [root] + keys }
   }
 
   /// A load under way.
@@ -94,19 +106,19 @@ public struct Simulation: ~Copyable {
     public var loadsEnded = 0
     /// Ranks that found wrong bytes in a load.
     public var loadsCorrupt = 0
-    /// Deaths of the node.
-    public var restarts = 0
-    /// Deaths of inference engines.
-    public var detaches = 0
     /// Times that memory came.
     public var extentsAdded = 0
-    /// Times that memory went.
-    public var extentsRetired = 0
     /// Copies on disk for which there was another.
     public var duplicatesFound = 0
     /// Times that all was at rest and nothing had leaked.
     public var quietMoments = 0
-    /// Those of all engines that were, one after the other.
+    /// Times that nothing went wrong any more, and hits came back from memory and disk.
+    public var recoveries = 0
+    /// Copies that moved bytes after the engine had given them up.
+    public var copiesAfterTimeout = 0
+    /// What went wrong, by kind.
+    public var mishaps = MishapCounts()
+    /// Those of all engines that were before this one, one after the other.
     public var counters = Counters()
   }
 
@@ -140,9 +152,12 @@ public struct Simulation: ~Copyable {
   static let hostSlotCounts = [16, 12]
   static let diskSlotCounts = [24, 16]
 
-  /// A new world; equal seeds and bugs make equal ones.
-  public init(seed: UInt64, bug: PlantedBug? = nil) {
+  /// A new world; equal seeds, bugs and plans make equal ones.
+  public init(seed: UInt64, bug: PlantedBug? = nil, plan: Plan = Plan()) {
     random = Random(seed: seed)
+    self.seed = seed
+    self.plan = plan
+    step = plan.firstStep - 1
     var limits = Limits()
     limits.requestLimit = 8
     limits.storeLimit = 8
@@ -198,7 +213,11 @@ public struct Simulation: ~Copyable {
   public mutating func run(stepCount: Int) throws(BrokenInvariant) {
     for _ in 0..<stepCount {
       step += 1
-      act()
+      if plan.plays(step) {
+        random = dice(0)
+        act()
+      }
+      random = dice(1)
       now += UInt64(random.below(20))
       runDrivers()
       if random.oneIn(4) { engine.tick(time) }
@@ -206,7 +225,18 @@ public struct Simulation: ~Copyable {
       checkEverything()
       if let fault { throw fault }
     }
-    tally.counters.add(engine.counters)
+  }
+
+  /// What all engines have counted, one after the other.
+  public var counters: Counters {
+    var sum = tally.counters
+    sum.add(engine.counters)
+    return sum
+  }
+
+  /// A step's dice: one set for what is done, one for what follows from it.
+  private func dice(_ which: UInt64) -> Random {
+    Random(seed: Random.mix(seed ^ Random.mix(UInt64(step) &* 2 &+ which)))
   }
 
   private mutating func act() {
@@ -226,11 +256,16 @@ public struct Simulation: ~Copyable {
     case 82 where random.oneIn(20): quiesce()
     case 83: leaveOldCopy()
     case 84 where random.oneIn(4): purge()
+    case 85 where random.oneIn(20): jumpClock()
+    case 86 where random.oneIn(10): slowDisk()
+    case 87 where random.oneIn(10): fillDisk()
+    case 88 where random.oneIn(40): recover()
     default: break
     }
   }
 
-  var time: Time { Time(nanoseconds: now) }
+  /// What the engine's clock says.
+  var time: Time { Time(nanoseconds: now + clockSkew) }
 
   /// Drains the effects and hands them to the drivers.
   mutating func settle() {

@@ -3,7 +3,7 @@ import BlockEngine
 /// What every byte should be: the naive model that the engine is held against.
 ///
 /// A prompt is a walk down a small tree, so that prompts share prefixes; a block's bytes follow
-/// from its key, its group and the rank that writes them. Every part is one word.
+/// from its key, its namespace, its group and the rank that writes them. Every part is one word.
 enum Truth {
   static let lengthMax = 6
 
@@ -17,10 +17,10 @@ enum Truth {
   ///
   /// - Parameter isNarrow: Prompts are longer and part late, so that they meet beyond a window.
   static func prompt(
-    ofNamespace number: Int, isNarrow: Bool, _ random: inout Random
+    after root: BlockKey, isNarrow: Bool, lengthMax: Int, _ random: inout Random
   ) -> [BlockKey] {
     var keys: [BlockKey] = []
-    var parent = root(ofNamespace: number).low
+    var parent = root.low
     let length = 1 + random.below(lengthMax)
     for _ in 0..<(isNarrow ? max(length, 1 + random.below(lengthMax)) : length) {
       // Usually the first branch, so that prompts meet often.
@@ -35,7 +35,9 @@ enum Truth {
 
   /// The bytes of one part of a block.
   static func bytes(_ record: BlockRecord, part: Int) -> UInt64 {
-    Random.mix(record.key.high ^ UInt64(record.group) << 32 ^ UInt64(part + 1))
+    Random.mix(
+      record.key.high ^ UInt64(record.group) << 32 ^ UInt64(record.namespace.rawValue) << 40
+        ^ UInt64(part + 1))
   }
 
   /// What a disk slot's header says about its parts.
