@@ -80,7 +80,7 @@ let outer: [Target] = [
   .executableTarget(
     name: "KVBMCommand",
     dependencies: [
-      "KVBMNode", "DiskTier", "Wire", "KVBMReplay",
+      "KVBMNode", "DiskTier", "Wire", "BlockPolicy", "KVBMReplay", "KVBMTesting",
       .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ], path: "Sources/Service/kvbm"),
   .executableTarget(
