@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # All test suites, one after the other, each with a time budget. What fails does not stop the rest.
 #
-#   test.sh [SUITE ...]   lint swift python thread address, all of them by default; releases
+#   test.sh [SUITE ...]   lint swift simulate python thread address, all of them by default;
+#                         releases
 #
 # KVBM_FULL=1 takes more seeds and longer runs, and the releases too. The last line counts every
 # test of every suite.
@@ -10,16 +11,19 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 reports=build/reports
 full=${KVBM_FULL:-0}
 # Seconds that a suite should take at most from a clean clone, builds included, on two cores.
-declare -A budget=([lint]=60 [swift]=300 [python]=540 [thread]=240 [address]=240 [releases]=900)
+declare -A budget=(
+  [lint]=60 [swift]=300 [simulate]=120 [python]=540 [thread]=240 [address]=240 [releases]=900
+)
 
 command_of() {
   case $1 in
     lint) echo scripts/lint.sh ;;
     releases) echo scripts/test_releases.sh ;;
     swift) echo scripts/test_swift.sh ;;
+    simulate) echo scripts/test_simulate.sh ;;
     python) echo scripts/test_python.sh ;;
     thread | address) echo "scripts/test_sanitizer.sh $1" ;;
-    *) die "no suite $1; there are: lint swift python thread address releases" ;;
+    *) die "no suite $1; there are: lint swift simulate python thread address releases" ;;
   esac
 }
 
@@ -46,7 +50,7 @@ trap '[[ -z $running ]] || kill -TERM "$running" 2>/dev/null; exit 130' INT TERM
 rm -rf "$reports"
 mkdir -p "$reports"
 suites=("$@")
-[[ $# -gt 0 ]] || suites=(lint swift python thread address)
+[[ $# -gt 0 ]] || suites=(lint swift simulate python thread address)
 [[ $# -gt 0 || $full == 0 ]] || suites+=(releases)
 for suite in "${suites[@]}"; do command_of "$suite" >/dev/null; done
 for suite in "${suites[@]}"; do run_suite "$suite"; done

@@ -7,10 +7,10 @@ struct SimulateCommand: ParsableCommand {
     commandName: "simulate",
     abstract: "Play the engine against all that can go wrong, and check it after every step.",
     discussion: """
-      One seed decides everything, so a failure is repeated by its seed. Exit 0: nothing was wrong. \
-      Exit 1: an invariant was broken; the seed, the step and the least part of the game that still \
-      breaks it are printed. With --break a defect is planted that has to be found: exit 1 when it \
-      was, exit 3 when it was not.
+      One seed decides everything, so a failure is repeated by its seed. Exit 0: nothing was \
+      wrong. Exit 1: an invariant was broken; the seed, the step and the least part of the game \
+      that still breaks it are printed. With --break a defect is planted that has to be found: \
+      exit 1 when it was, exit 3 when it was not.
       """)
 
   @Option(help: "The seed.")
@@ -21,6 +21,9 @@ struct SimulateCommand: ParsableCommand {
 
   @Option(help: "Steps of each seed.")
   var steps = 1_000_000
+
+  @Option(help: "Begin no further seed after so many seconds.")
+  var seconds: Double?
 
   @Option(name: .customLong("break"), help: "Plant this defect; see --list-breaks.")
   var planted: PlantedBug?
@@ -41,7 +44,9 @@ struct SimulateCommand: ParsableCommand {
   /// - Throws: Exit 1 when an invariant was broken, 3 when a planted defect was not found.
   func run() throws {
     if listBreaks { return try printBreaks() }
+    let start = SimulationRun.seconds
     for seed in seeds?.seeds ?? seed...seed {
+      if let seconds, SimulationRun.seconds - start >= seconds { break }
       let report = SimulationRun.play(
         seed: seed, stepCount: steps, bug: planted, isQuiet: json)
       if json { try printJSON(report) }

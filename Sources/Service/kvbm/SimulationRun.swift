@@ -113,7 +113,8 @@ struct SimulationRun: Encodable {
     return lines
   }
 
-  private static var seconds: Double {
+  /// Seconds of a clock that never goes back.
+  static var seconds: Double {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9

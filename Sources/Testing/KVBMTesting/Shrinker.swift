@@ -1,10 +1,11 @@
 import BlockPolicy
 
-/// Looks for the least of a failed game that still fails: by playing it again and leaving parts out.
+/// Looks for the least of a failed game that still fails, by playing it again with parts left out.
 ///
-/// 1. Leave out all before the last steps. 2. Leave out kinds of mishaps. 3. Leave out single calls
-/// and events, in halves, quarters and so on; then again mishaps. What is left breaks the same invariant, and no part
-/// of it can go that was tried. Bounded in steps played, and the same for equal seeds.
+/// 1. Leave out all before the last steps. 2. Leave out kinds of mishaps. 3. Leave out calls and
+/// events, in halves, quarters and so on. 4. Again kinds of mishaps. What is left breaks the same
+/// invariant, and no part of it that was tried can go. Bounded in steps played, and the same for
+/// equal seeds.
 public struct Shrinker {
   /// A game that fails, and how.
   public struct Failure: Sendable {

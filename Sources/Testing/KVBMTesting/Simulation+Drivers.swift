@@ -10,14 +10,14 @@ extension Simulation {
       case .offload(let operation, let id, let position, let group, let target):
         fold(1, operation.rawValue)
         tell(
-          "\(operation.words): \(id.words) stores position \(position), group \(group), to \(target.words)"
-        )
+          "\(operation.words): \(id.words) stores position \(position), group \(group), "
+            + "to \(target.words)")
         acceptOffload(operation, id, position, group, target)
       case .onboard(let operation, let id, let position, let group, let source):
         fold(2, operation.rawValue)
         tell(
-          "\(operation.words): \(id.words) loads position \(position), group \(group), from \(source.words)"
-        )
+          "\(operation.words): \(id.words) loads position \(position), group \(group), "
+            + "from \(source.words)")
         guard let record = expectedRecord(id, position, group) else { continue }
         if onboards.last?.operation != operation { onboards.append((operation, id, [])) }
         onboards[onboards.count - 1].pieces.append(Job.Piece(record: record, source: source))
