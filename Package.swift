@@ -81,11 +81,18 @@ let outer: [Target] = [
     name: "KVBMCommand",
     dependencies: [
       "KVBMNode", "DiskTier", "Wire", "BlockPolicy", "KVBMReplay", "KVBMTesting",
+      "PoolBenchmarks",
       .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ], path: "Sources/Service/kvbm"),
+  .target(name: "CAllocations", path: "Benchmarks/Allocations"),
+  .target(name: "CBaseline", path: "Benchmarks/Baseline"),
+  .target(
+    name: "PoolBenchmarks",
+    dependencies: ["CBaseline", "BlockIdentity", "BlockPolicy", "BlockPool"],
+    path: "Benchmarks/Pool"),
   .executableTarget(
     name: "kvbm-benchmarks",
-    dependencies: ["BlockIdentity", "BlockPolicy", "BlockPool", "KVLayout"],
+    dependencies: ["BlockIdentity", "CAllocations", "KVLayout", "PoolBenchmarks"],
     path: "Benchmarks/Core"),
   .testTarget(
     name: "ReplayTests", dependencies: ["KVBMReplay", "BlockPolicy", "BlockPool", "KVBMTesting"],

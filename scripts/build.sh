@@ -3,7 +3,7 @@
 #
 #   build.sh release   python/swift_kvbm/libkvbm.so and python/swift_kvbm/bin/kvbm
 #   build.sh faults    build/test/libkvbm.so, with -DKVBM_FAULTS
-#   build.sh bench     the micro-benchmarks, and runs them
+#   build.sh bench     the micro-benchmarks, and runs them; bench-only builds them
 #
 # The Swift runtime is linked in, for no processor in particular. The compile flags of the two
 # release products are equal and only their link lines differ, so the modules that they share are
@@ -66,15 +66,22 @@ build_faults() {
   say "built in $(clock $((SECONDS - started)))"
 }
 
+build_bench() {
+  build bench --scratch-path build/swift-release "${common[@]}" --product kvbm-benchmarks
+}
+
 run_bench() {
   local scratch=build/swift-release
-  build bench --scratch-path "$scratch" "${common[@]}" --product kvbm-benchmarks
+  build_bench
+  build kvbm --scratch-path "$scratch" "${common[@]}" --product kvbm-cli
   "$scratch/release/kvbm-benchmarks"
+  "$scratch/release/kvbm-cli" bench core
 }
 
 case ${1:-} in
   release) build_release ;;
   faults) build_faults ;;
   bench) run_bench ;;
-  *) die "usage: scripts/build.sh release|faults|bench" ;;
+  bench-only) build_bench ;;
+  *) die "usage: scripts/build.sh release|faults|bench|bench-only" ;;
 esac

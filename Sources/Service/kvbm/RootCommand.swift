@@ -9,6 +9,6 @@ struct RootCommand: ParsableCommand {
     subcommands: [
       ServeCommand.self, StatusCommand.self, ExplainCommand.self, InspectCommand.self,
       VerifyCommand.self, VllmArgsCommand.self, PlanCommand.self, ReplayCommand.self,
-      SimulateCommand.self, DoctorCommand.self, VersionCommand.self,
+      SimulateCommand.self, BenchCommand.self, DoctorCommand.self, VersionCommand.self,
     ])
 }

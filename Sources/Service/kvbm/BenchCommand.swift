@@ -1,0 +1,96 @@
+import ArgumentParser
+import PoolBenchmarks
+
+/// Measures parts of this machine's kvbm.
+struct BenchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench", abstract: "Measure, each figure beside a yardstick.",
+    subcommands: [BenchCoreCommand.self])
+}
+
+/// The block pool beside a hash table and a list of C++.
+struct BenchCoreCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "core",
+    abstract: "Measure the block pool beside std::unordered_map and std::list.",
+    discussion: """
+      The yardstick plays the same steps on the same keys in the same run, in turns with the pool; \
+      so what else the machine does weighs on both. Cycles are medians of several rounds. \
+      Time is what the thread runs, without what it waits for a processor.
+      """)
+
+  @Option(help: "Blocks of the pool; several sizes with commas.")
+  var blocks = Sizes(counts: [16_384, 131_072, 1_048_576])
+
+  @Flag(help: "Print JSON, one object a size.")
+  var json = false
+
+  /// Measures each size and prints it.
+  ///
+  /// - Throws: Exit 1 when blocks were missed: the figures mean nothing then.
+  func run() throws {
+    for count in blocks.counts {
+      var bar = ProgressBar("\(count) blocks", isQuiet: json)
+      let report = PoolReport.measure(blockCount: count) { done, total in
+        bar.show(done, total, note: "")
+      }
+      bar.end()
+      guard let report, report.missedBlocks == 0 else {
+        throw ValidationError("blocks were missed; the figures would mean nothing")
+      }
+      if json { try printJSON(report) } else { print(report) }
+    }
+  }
+
+  private func print(_ report: PoolReport) {
+    printLine("\(TextTable.grouped(report.blocks)) blocks")
+    var rows = [
+      ["five-step cycle, leaf-first", "\(Self.text(report.fiveStepNs)) ns a block"],
+      ["the same, unordered_map + list", "\(Self.text(report.baselineUnorderedMapNs)) ns a block"],
+      ["ratio", Self.text(report.ratio, digits: 2)],
+    ]
+    for policy in report.policies where policy.name != "leaf-first" {
+      rows.append(["five-step cycle, \(policy.name)", "\(Self.text(policy.fiveStepNs)) ns a block"])
+    }
+    for match in report.match {
+      rows.append(["match of \(match.length), hit", "\(Self.text(match.hitNs)) ns a block"])
+      rows.append(["match of \(match.length), miss", "\(Self.text(match.missCallNs)) ns a call"])
+    }
+    rows += [
+      ["allocate with eviction", "\(Self.text(report.allocateNs)) ns a block"],
+      ["register", "\(Self.text(report.registerNs)) ns a block"],
+      ["release", "\(Self.text(report.releaseNs)) ns a block"],
+      ["metadata", "\(Self.text(report.bytesPerBlock)) bytes a block"],
+      ["allocated after open", "\(report.bytesAllocatedAfterOpen) bytes"],
+    ]
+    for line in TextTable.lines(rows) { printLine("  \(line)") }
+  }
+
+  private static func text(_ value: Double, digits: Int = 1) -> String {
+    let scale = digits == 1 ? 10 : 100
+    let number = Int((value * Double(scale)).rounded())
+    let rest = String(number % scale)
+    return "\(number / scale)." + String(repeating: "0", count: digits - rest.count) + rest
+  }
+}
+
+/// Sizes of pools, as `16384,131072`.
+struct Sizes: ExpressibleByArgument, CustomStringConvertible {
+  /// Each at least 4096.
+  let counts: [Int]
+
+  /// These sizes.
+  init(counts: [Int]) { self.counts = counts }
+
+  /// Nil unless the text is one or more numbers of 4096 to 16,777,216.
+  init?(argument: String) {
+    let numbers = argument.split(separator: ",").map { Int($0) ?? 0 }
+    guard !numbers.isEmpty, numbers.allSatisfy({ (4096...(1 << 24)).contains($0) }) else {
+      return nil
+    }
+    counts = numbers
+  }
+
+  /// As it is written.
+  var description: String { counts.map(String.init).joined(separator: ",") }
+}
