@@ -7,6 +7,7 @@ let checks: SwiftSetting = .define("KVBM_CHECKS", .when(configuration: .debug))
 /// C: headers, and what Swift's Glibc module leaves out.
 let c: [Target] = [
   .target(name: "CSlotFormat", path: "Sources/C/CSlotFormat"),
+  .target(name: "CHint", path: "Sources/C/CHint"),
   .target(name: "CLinux", path: "Sources/C/CLinux"),
   .target(name: "CXXH3", path: "Sources/C/CXXH3"),
   .target(
@@ -20,8 +21,8 @@ let logic: [Target] = [
     name: "BlockIdentity", dependencies: ["CSHA256"], path: "Sources/Logic/BlockIdentity",
     swiftSettings: [checks]),
   .target(
-    name: "BlockPolicy", dependencies: ["BlockIdentity"], path: "Sources/Logic/BlockPolicy",
-    swiftSettings: [checks]),
+    name: "BlockPolicy", dependencies: ["BlockIdentity", "CHint"],
+    path: "Sources/Logic/BlockPolicy", swiftSettings: [checks]),
   .target(
     name: "BlockPool", dependencies: ["BlockIdentity", "BlockPolicy"],
     path: "Sources/Logic/BlockPool", swiftSettings: [checks]),

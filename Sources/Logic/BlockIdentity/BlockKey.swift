@@ -30,7 +30,8 @@ public struct BlockKey: Hashable, Sendable, BitwiseCopyable {
   }
 
   /// No key: the parent of a first block, and the mark of slots without one.
-  public static let none = BlockKey(high: 0, low: 0)
+  @inlinable
+  public static var none: BlockKey { BlockKey(high: 0, low: 0) }
 
   /// The name of the block that a cache group has for this key's tokens.
   ///

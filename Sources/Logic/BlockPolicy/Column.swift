@@ -1,3 +1,4 @@
+import CHint
 import Glibc
 
 /// A fixed number of trivial values in memory of their own: the pointer code of the logic layer.
@@ -40,6 +41,13 @@ package struct Column<Element: BitwiseCopyable>: BitwiseCopyable {
       assert(position >= 0 && position < count)
       return base + position
     }
+  }
+
+  /// Begins to bring the value at a position near, for an access that follows soon.
+  @inlinable @inline(__always)
+  package func prefetch(_ position: Int) {
+    assert(position >= 0 && position < count)
+    chint_prefetch(base + position)
   }
 
   /// The value of a slot.

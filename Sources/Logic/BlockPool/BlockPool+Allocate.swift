@@ -38,9 +38,12 @@ extension BlockPool where Policy: ~Copyable {
     guard blocks.count <= counts.available else {
       throw .exhausted(wanted: blocks.count, available: counts.available)
     }
+    // Victims leave the index in a second pass, when their entries have come near.
+    let firstVictim = evicted.count
     for position in blocks.indices {
       blocks[position] = takeSlot(&evicted).begin(partCount: partCount).park()
     }
+    for position in firstVictim..<evicted.count { index.remove(evicted[position].block.slot) }
   }
 
   /// Takes one slot; as the batch call with one block.
@@ -55,17 +58,23 @@ extension BlockPool where Policy: ~Copyable {
     defer { checkCounts() }
     precondition((1...32).contains(partCount), "a block has 1 to 32 parts")
     guard counts.available > 0 else { throw .exhausted(wanted: 1, available: 0) }
-    return takeSlot(&evicted).begin(partCount: partCount).park()
+    let firstVictim = evicted.count
+    let block = takeSlot(&evicted).begin(partCount: partCount).park()
+    if evicted.count > firstVictim { index.remove(block.slot) }
+    return block
   }
 
-  /// A free slot, or the slot of the policy's victim. There must be one.
+  /// A free slot, or the slot of the policy's victim; there must be one. The caller takes a
+  /// victim out of the index.
   @inline(__always)
   private mutating func takeSlot(_ evicted: inout [Evicted]) -> Block<Reset> {
     if let block = table.takeFree() { return block }
     guard let victim = policy.takeVictim() else {
       preconditionFailure("the policy has no victim although blocks are cached")
     }
-    evicted.append(Evicted(block: table.id(of: victim), key: index.remove(victim)))
+    let key = index.key(of: victim)
+    index.prefetch(key)
+    evicted.append(Evicted(block: table.id(of: victim), key: key))
     policy.removed(victim)
     return table.recycle(victim)
   }

@@ -37,6 +37,9 @@ public struct BlockPool<Policy: EvictionPolicy & ~Copyable>: ~Copyable {
 }
 
 extension BlockPool where Policy: ~Copyable {
+  /// Keys whose entries are brought near ahead of their lookup.
+  private static var lookahead: Int { 8 }
+
   /// How many slots are in each state.
   @inline(__always)
   public var counts: SlotCounts { table.counts }
@@ -77,7 +80,10 @@ extension BlockPool where Policy: ~Copyable {
     let limit = min(keys.count, blocks.count)
     var count = 0
     // Lookups do not depend on each other, so their cache misses overlap.
-    while count < limit, let slot = index.find(keys[count]) {
+    for position in 0..<min(limit, Self.lookahead) { index.prefetch(keys[position]) }
+    while count < limit {
+      if count &+ Self.lookahead < limit { index.prefetch(keys[count &+ Self.lookahead]) }
+      guard let slot = index.find(keys[count]) else { break }
       blocks[count] = table.id(of: slot)
       count &+= 1
     }

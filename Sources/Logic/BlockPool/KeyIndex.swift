@@ -1,8 +1,11 @@
 /// Finds a registered block's slot by its key: open addressing with linear probing.
 ///
 /// An entry is 8 bytes: 32 bits of the mixed key, and the slot. The key itself lies in a column by
-/// slot, so that the table of entries stays half empty and small. Deletion shifts back; there are
-/// no tombstones, and a table that has run for a year is as fast as a new one.
+/// slot, so that the table of entries stays small. Deletion shifts back; there are no tombstones,
+/// and a table that has run for a year is as fast as a new one.
+///
+/// Four entries a slot: most runs of entries have length one then, so that a processor guesses
+/// right where each ends. With half as many the whole cycle of a block takes 40 % longer.
 ///
 /// Not for keys that are not hashes already: only a multiplication stands between key and place.
 struct KeyIndex: ~Copyable {
@@ -15,9 +18,14 @@ struct KeyIndex: ~Copyable {
     @inline(__always) var slot: Slot { Slot(slotAfter &- 1) }
   }
 
+  private static var entriesPerKey: Int { 4 }
+  /// A tag has 32 bits.
+  private static var sizeLimit: Int { 1 << 32 }
+
   private var entries: Column<Entry>
   private let keys: Column<BlockKey>
-  private var mask: Int
+  /// How many entries there are.
+  private var size: Int
   /// Unknown to whoever chooses prompts, so that nobody can aim many keys at one place.
   private let seed: UInt64
 
@@ -25,7 +33,7 @@ struct KeyIndex: ~Copyable {
   init(capacity: Int, seed: UInt64) {
     entries = Column(zeroed: 4)
     keys = Column(zeroed: capacity)
-    mask = 3
+    size = 4
     self.seed = seed
   }
 
@@ -38,13 +46,12 @@ struct KeyIndex: ~Copyable {
   ///
   /// - Complexity: O(entries) when the table grows, which doubles it; else O(1).
   mutating func reserve(_ keyCount: Int) {
-    var size = mask + 1
-    while size < keyCount * 2 { size *= 2 }
-    guard size > mask + 1 else { return }
-    precondition(size <= 1 << 32, "an index tag has 32 bits")
+    guard size < min(keyCount * Self.entriesPerKey, Self.sizeLimit) else { return }
     let old = entries
+    // Doubled, so that many small steps cost no more than one; and no larger than is of use.
+    size = min(
+      max(keyCount * Self.entriesPerKey, size * 2), keys.count * Self.entriesPerKey, Self.sizeLimit)
     entries = Column(zeroed: size)
-    mask = size - 1
     for position in 0..<old.count where !old[position].isEmpty { place(old[position]) }
     old.deallocate()
   }
@@ -53,14 +60,32 @@ struct KeyIndex: ~Copyable {
   @inline(__always)
   func key(of slot: Slot) -> BlockKey { keys[slot] }
 
-  /// A key's hash: its low half decides the entry, all of it is compared.
+  /// A key's hash: its high bits decide the entry, all of it is compared.
   @inline(__always)
   private func tag(of key: BlockKey) -> UInt32 {
     UInt32(truncatingIfNeeded: ((key.low ^ seed) &* 0x9E37_79B9_7F4A_7C15) >> 32)
   }
 
   @inline(__always)
-  private func home(of tag: UInt32) -> Int { Int(tag) & mask }
+  private func home(of tag: UInt32) -> Int { (Int(tag) &* size) >> 32 }
+
+  /// The entry behind another; the first one is behind the last.
+  @inline(__always)
+  private func next(_ place: Int) -> Int {
+    let next = place &+ 1
+    return next == size ? 0 : next
+  }
+
+  /// How many steps lead from an entry to another.
+  @inline(__always)
+  private func distance(_ place: Int, _ other: Int) -> Int {
+    let steps = other &- place
+    return steps < 0 ? steps &+ size : steps
+  }
+
+  /// Begins to bring a key's entry near, for a call that follows soon.
+  @inline(__always)
+  func prefetch(_ key: BlockKey) { entries.prefetch(home(of: tag(of: key))) }
 
   /// - Complexity: O(1) expected; two cache misses on a hit, one on most misses.
   @inline(__always)
@@ -71,7 +96,7 @@ struct KeyIndex: ~Copyable {
       let entry = entries[place]
       if entry.isEmpty { return nil }
       if entry.tag == tag, keys[entry.slot] == key { return entry.slot }
-      place = (place &+ 1) & mask
+      place = next(place)
     }
   }
 
@@ -86,7 +111,7 @@ struct KeyIndex: ~Copyable {
   @inline(__always)
   private func place(_ entry: Entry) {
     var place = home(of: entry.tag)
-    while !entries[place].isEmpty { place = (place &+ 1) & mask }
+    while !entries[place].isEmpty { place = next(place) }
     entries[place] = entry
   }
 
@@ -98,16 +123,15 @@ struct KeyIndex: ~Copyable {
     precondition(key != .none, "slot \(slot.rawValue) is not in the index")
     keys[slot] = .none
     var hole = home(of: tag(of: key))
-    while entries[hole].slot != slot { hole = (hole &+ 1) & mask }
-    var place = (hole &+ 1) & mask
+    while entries[hole].slot != slot { hole = next(hole) }
+    var place = next(hole)
     while !entries[place].isEmpty {
       // An entry may move back into the hole unless its home lies behind the hole.
-      let distance = (place &- home(of: entries[place].tag)) & mask
-      if distance >= (place &- hole) & mask {
+      if distance(home(of: entries[place].tag), place) >= distance(hole, place) {
         entries[hole] = entries[place]
         hole = place
       }
-      place = (place &+ 1) & mask
+      place = next(place)
     }
     entries[hole].slotAfter = 0
     return key
