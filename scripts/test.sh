@@ -2,9 +2,9 @@
 # All test suites, one after the other, each with a time budget. What fails does not stop the rest.
 #
 #   test.sh [SUITE ...]   lint swift simulate python thread address, all of them by default;
-#                         releases
+#                         releases, instructions
 #
-# KVBM_FULL=1 takes more seeds and longer runs, and the releases too. The last line counts every
+# KVBM_FULL=1 takes more seeds and longer runs, and these two as well. The last line counts every
 # test of every suite.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -13,17 +13,19 @@ full=${KVBM_FULL:-0}
 # Seconds that a suite should take at most from a clean clone, builds included, on two cores.
 declare -A budget=(
   [lint]=60 [swift]=300 [simulate]=120 [python]=540 [thread]=240 [address]=240 [releases]=900
+  [instructions]=60
 )
 
 command_of() {
   case $1 in
     lint) echo scripts/lint.sh ;;
     releases) echo scripts/test_releases.sh ;;
+    instructions) echo scripts/instructions.sh ;;
     swift) echo scripts/test_swift.sh ;;
     simulate) echo scripts/test_simulate.sh ;;
     python) echo scripts/test_python.sh ;;
     thread | address) echo "scripts/test_sanitizer.sh $1" ;;
-    *) die "no suite $1; there are: lint swift simulate python thread address releases" ;;
+    *) die "no suite $1; there are: ${!budget[*]}" ;;
   esac
 }
 
@@ -51,7 +53,7 @@ rm -rf "$reports"
 mkdir -p "$reports"
 suites=("$@")
 [[ $# -gt 0 ]] || suites=(lint swift simulate python thread address)
-[[ $# -gt 0 || $full == 0 ]] || suites+=(releases)
+[[ $# -gt 0 || $full == 0 ]] || suites+=(releases instructions)
 for suite in "${suites[@]}"; do command_of "$suite" >/dev/null; done
 for suite in "${suites[@]}"; do run_suite "$suite"; done
 python3 scripts/summary.py "$reports" "${suites[@]}"
