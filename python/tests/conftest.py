@@ -67,3 +67,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if "harness.nodes" in sys.modules:
         sys.modules["harness.nodes"].stop_all(RUNTIME)
     shutil.rmtree(RUNTIME, ignore_errors=True)
+
+
+@pytest.fixture
+def make_node(binaries, tmp_path):
+    """Starts nodes, each in a folder of its own; at the end all must stop as they should."""
+    from harness.nodes import Node
+
+    made: list[Node] = []
+
+    def make(**options) -> Node:
+        made.append(Node(tmp_path / f"node{len(made)}", **options))
+        return made[-1]
+
+    yield make
+    for node in made:
+        assert node.stop() == 0, node.log.read_text()[-3000:]

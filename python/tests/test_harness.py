@@ -6,26 +6,12 @@ import pytest
 from conftest import FAULT_LIBRARY
 from harness.engine import Engine
 from harness.isolated import run_isolated
-from harness.nodes import Node
 from harness.play import Workload, play
 from harness.runs import play_seeds, seeds
 
 pytestmark = pytest.mark.harness
 
 MEBIBYTE = 2**20
-
-
-@pytest.fixture
-def make_node(binaries, tmp_path):
-    made = []
-
-    def make(**options) -> Node:
-        made.append(Node(tmp_path / f"node{len(made)}", **options))
-        return made[-1]
-
-    yield make
-    for node in made:
-        assert node.stop() == 0, node.log.read_text()[-3000:]
 
 
 def test_host_memory_with_room(make_node, tmp_path):

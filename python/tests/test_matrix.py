@@ -13,26 +13,12 @@ import pytest
 from conftest import full
 from harness.engine import Engine
 from harness.mishaps import Uneven
-from harness.nodes import Node
 from harness.runs import play_seeds, seeds
 from harness.shapes import MORE_SHAPES, SHAPES, covering_cases, every_case, pairs
 
 pytestmark = pytest.mark.harness
 
 MEBIBYTE = 2**20
-
-
-@pytest.fixture
-def make_node(binaries, tmp_path):
-    made = []
-
-    def make(**options) -> Node:
-        made.append(Node(tmp_path / f"node{len(made)}", **options))
-        return made[-1]
-
-    yield make
-    for node in made:
-        assert node.stop() == 0, node.log.read_text()[-3000:]
 
 
 def with_a_node_of_its_own(folder: Path, extra: dict[str, Any], rng: random.Random, **options: Any):
