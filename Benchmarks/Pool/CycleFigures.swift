@@ -32,12 +32,11 @@ struct CycleFigures {
     missCount = pool.missCount + yardstick.missCount
   }
 
-  /// One policy's cycle.
-  static func policy<Policy: EvictionPolicy & ~Copyable>(
-    _ type: Policy.Type, _ name: String, blockCount: Int
-  ) -> PoolReport.Policy {
+  /// The cycle under a policy that was chosen when the pool was made, as a node's tiers have it.
+  static func policy(_ choice: EvictionChoice, blockCount: Int) -> PoolReport.Policy {
     let before = Stopwatch.allocatedBytes
-    var pool = PoolUnderTest<Policy>(blockCount: blockCount)
+    var pool = PoolUnderTest(
+      blockCount: blockCount, TierPolicy(choice, capacity: blockCount))
     let bytes = Stopwatch.allocatedBytes - before
     pool.fill()
     let batchCount = batchCount(blockCount)
@@ -45,7 +44,8 @@ struct CycleFigures {
       time(batchCount) { pool.cycle(batchCount: batchCount) }
     }
     return PoolReport.Policy(
-      name: name, fiveStepNs: median(times), bytesPerBlock: Double(bytes) / Double(blockCount))
+      name: choice.rawValue, fiveStepNs: median(times),
+      bytesPerBlock: Double(bytes) / Double(blockCount))
   }
 
   private static func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }

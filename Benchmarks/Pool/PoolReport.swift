@@ -44,7 +44,7 @@ public struct PoolReport: Encodable, Sendable {
   public let registerNs: Double
   /// Release of a batch.
   public let releaseNs: Double
-  /// Every policy's cycle.
+  /// The cycle under each policy that a tier can be set to, by way of that choice.
   public let policies: [Policy]
   /// Blocks that should have been found or stored and were not; the figures mean something at 0.
   public let missedBlocks: Int
@@ -55,20 +55,22 @@ public struct PoolReport: Encodable, Sendable {
   public static func measure(
     blockCount: Int, progress: (_ done: Int, _ total: Int) -> Void
   ) -> PoolReport? {
-    progress(0, 4)
+    let choices = EvictionChoice.allCases
+    let partCount = 2 + choices.count
+    progress(0, partCount)
     guard let cycle = CycleFigures(blockCount: blockCount) else { return nil }
-    progress(1, 4)
+    progress(1, partCount)
     let steps = StepFigures(blockCount: blockCount)
-    progress(2, 4)
-    let lru = CycleFigures.policy(LRU.self, "lru", blockCount: blockCount)
-    progress(3, 4)
-    let leafFirst = Policy(
-      name: "leaf-first", fiveStepNs: cycle.fiveStep, bytesPerBlock: cycle.bytesPerBlock)
+    var policies: [Policy] = []
+    for choice in choices {
+      progress(2 + policies.count, partCount)
+      policies.append(CycleFigures.policy(choice, blockCount: blockCount))
+    }
     return PoolReport(
       blocks: blockCount, fiveStepNs: cycle.fiveStep, baselineUnorderedMapNs: cycle.baseline,
       ratio: cycle.fiveStep / cycle.baseline, bytesPerBlock: cycle.bytesPerBlock,
       bytesAllocatedAfterOpen: cycle.bytesAllocatedAfterOpen, match: steps.matches,
       allocateNs: steps.allocate, registerNs: steps.register, releaseNs: steps.release,
-      policies: [leafFirst, lru], missedBlocks: cycle.missCount + steps.missCount)
+      policies: policies, missedBlocks: cycle.missCount + steps.missCount)
   }
 }

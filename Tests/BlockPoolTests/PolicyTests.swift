@@ -88,6 +88,45 @@ struct PolicyTests {
     #expect(evicted == [key(1)])
   }
 
+  /// Stores, uses and removes blocks by dice; returns what left, in order.
+  private func play<Policy: EvictionPolicy & ~Copyable>(
+    _ pool: consuming CheckedPool<Policy>
+  ) throws -> [BlockKey] {
+    var left: [BlockKey] = []
+    var state: UInt64 = 3
+    var last: BlockID?
+    for number in 0..<2_000 {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      let name = BlockKey(high: 1, low: (state >> 33) % 40 &* 0x9E37_79B9_7F4A_7C15 | 1)
+      pool.pool.advance(to: UInt64(number) << 24)
+      if let block = pool.pool.block(for: name) {
+        if state >> 60 == 0 { try pool.pool.remove(block) } else { try pool.pool.touch(block) }
+        continue
+      }
+      guard pool.pool.admit([name].span, after: nil) == 1 else { continue }
+      let taken = try pool.allocate(1)
+      left += taken.evicted
+      _ = try pool.pool.fill(taken.blocks[0], part: 0)
+      let parent = state >> 59 & 1 == 0 ? last : nil
+      last = try pool.pool.register(taken.blocks[0], as: name, after: parent)
+      try pool.release(taken.blocks)
+    }
+    #expect(left.count > 500)
+    return left
+  }
+
+  @Test("A tier does what the policy does that it was set to", arguments: EvictionChoice.allCases)
+  func chosen(_ choice: EvictionChoice) throws {
+    let tier = try play(CheckedPool(capacity: 12, policy: TierPolicy(choice, capacity: 12)))
+    let alone =
+      switch choice {
+      case .lru: try play(CheckedPool<LRU>(capacity: 12))
+      case .leafFirst: try play(CheckedPool<LeafFirst>(capacity: 12))
+      case .forecast: try play(CheckedPool<Forecast>(capacity: 12))
+      }
+    #expect(tier == alone)
+  }
+
   @Test("Everything is admitted by AdmitAll")
   func admission() {
     var policy: any AdmissionPolicy = AdmitAll()

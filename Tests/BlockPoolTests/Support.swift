@@ -5,8 +5,11 @@ struct CheckedPool<Policy: EvictionPolicy & ~Copyable>: ~Copyable {
   var pool: BlockPool<Policy>
 
   /// All slots are usable and free.
-  init(capacity: Int) {
-    pool = BlockPool(capacity: capacity, seed: 11)
+  init(capacity: Int) { self.init(capacity: capacity, policy: Policy(capacity: capacity)) }
+
+  /// As above, with a policy that was made for it.
+  init(capacity: Int, policy: consuming Policy) {
+    pool = BlockPool(capacity: capacity, seed: 11, policy: policy)
     pool.addExtent(0..<UInt32(capacity))
   }
 

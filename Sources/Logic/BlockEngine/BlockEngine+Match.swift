@@ -115,7 +115,7 @@ extension BlockEngine {
   /// Calls `body` for each group with its pool and its blocks of a promise.
   func forEachRow(
     of promise: Promise, _ groups: [GroupPlace],
-    _ body: (inout BlockPool<LeafFirst>, Span<BlockID>) throws(PoolError) -> Void
+    _ body: (inout BlockPool<TierPolicy>, Span<BlockID>) throws(PoolError) -> Void
   ) throws(PoolError) {
     guard promise.count > 0 else { return }
     let ids = promise.blocks.span

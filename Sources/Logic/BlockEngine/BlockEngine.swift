@@ -22,7 +22,7 @@ public struct BlockEngine: ~Copyable {
   public internal(set) var fault: BrokenInvariant?
 
   /// Only verified blocks are registered in the host tier: registered *is* ready.
-  var pools = PoolTable()
+  var pools: PoolTable
   /// `[namespace][group]`
   var namespaces: [[GroupPlace]] = []
   var operations: IDTable<Operation>
@@ -52,27 +52,29 @@ public struct BlockEngine: ~Copyable {
   /// - Parameters:
   ///   - epoch: A number that no earlier engine over the same drivers had.
   ///   - seed: Anything that a stranger does not know; equal seeds and calls make equal engines.
+  ///   - eviction: What leaves each tier when it is full.
   ///   - hostAdmission: What may be stored. - diskAdmission: What of it may be written to disk.
   public init(
-    limits: Limits, epoch: UInt16, seed: UInt64,
+    limits: Limits, epoch: UInt16, seed: UInt64, eviction: Eviction = Eviction(),
     hostAdmission: any AdmissionPolicy = AdmitAll(),
     diskAdmission: any AdmissionPolicy = AdmitAll()
   ) {
     self.init(
-      limits: limits, epoch: epoch, seed: seed, bugs: [], hostAdmission: hostAdmission,
-      diskAdmission: diskAdmission)
+      limits: limits, epoch: epoch, seed: seed, bugs: [], eviction: eviction,
+      hostAdmission: hostAdmission, diskAdmission: diskAdmission)
   }
 
   /// As the public one, with defects.
   package init(
     limits: Limits, epoch: UInt16, seed: UInt64, bugs: PlantedBugs,
-    hostAdmission: any AdmissionPolicy = AdmitAll(),
+    eviction: Eviction = Eviction(), hostAdmission: any AdmissionPolicy = AdmitAll(),
     diskAdmission: any AdmissionPolicy = AdmitAll()
   ) {
     limits.check()
     self.limits = limits
     self.seed = seed
     self.bugs = bugs
+    pools = PoolTable(eviction)
     self.hostAdmission = hostAdmission
     self.diskAdmission = diskAdmission
     operations = IDTable(capacity: limits.operationLimit, epoch: epoch)

@@ -26,7 +26,7 @@ struct ClassPool: ~Copyable {
     let lastUsed: UInt64
   }
 
-  var pool: BlockPool<LeafFirst>
+  var pool: BlockPool<TierPolicy>
   /// By slot; of meaning for registered and filling blocks.
   let records: Column<BlockRecord>
   let notes: Column<Note>
@@ -34,8 +34,9 @@ struct ClassPool: ~Copyable {
   /// Host blocks of this class that at least one request holds or waits for.
   var stagedBlockCount = 0
 
-  init(capacity: Int, seed: UInt64) {
-    pool = BlockPool(capacity: capacity, seed: seed)
+  init(capacity: Int, seed: UInt64, eviction: EvictionChoice) {
+    let policy = TierPolicy(eviction, capacity: capacity)
+    pool = BlockPool(capacity: capacity, seed: seed, policy: policy)
     records = Column(zeroed: capacity)
     notes = Column(zeroed: capacity)
   }
@@ -58,8 +59,12 @@ struct PoolTable: ~Copyable {
 
   private let base: UnsafeMutablePointer<ClassPool>
   private(set) var slotBytes: [Int] = []
+  private let eviction: Eviction
 
-  init() { base = .allocate(capacity: 2 * Self.classLimit) }
+  init(_ eviction: Eviction) {
+    base = .allocate(capacity: 2 * Self.classLimit)
+    self.eviction = eviction
+  }
 
   deinit {
     base.deinitialize(count: 2 * slotBytes.count)
@@ -77,8 +82,10 @@ struct PoolTable: ~Copyable {
   ) -> ClassID {
     precondition(classCount < Self.classLimit, "too many slot classes")
     let place = base + 2 * classCount
-    place.initialize(to: ClassPool(capacity: hostSlotLimit, seed: seed))
-    (place + 1).initialize(to: ClassPool(capacity: diskSlotLimit, seed: seed))
+    place.initialize(
+      to: ClassPool(capacity: hostSlotLimit, seed: seed, eviction: eviction.host))
+    (place + 1).initialize(
+      to: ClassPool(capacity: diskSlotLimit, seed: seed, eviction: eviction.disk))
     self.slotBytes.append(slotBytes)
     return ClassID(UInt8(classCount - 1))
   }

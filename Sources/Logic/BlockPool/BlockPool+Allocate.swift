@@ -14,6 +14,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public mutating func admit(_ keys: Span<BlockKey>, after parent: BlockID?) -> Int {
     keys.count <= counts.free ? keys.count : policy.admit(keys, after: live(parent))
   }
@@ -30,6 +31,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public mutating func allocate(
     into blocks: inout MutableSpan<BlockID>, partCount: Int, evicted: inout [Evicted]
   ) throws(PoolError) {
@@ -52,6 +54,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public mutating func allocate(
     partCount: Int, evicted: inout [Evicted]
   ) throws(PoolError) -> BlockID {
@@ -85,6 +88,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public mutating func discard(_ block: BlockID) throws(PoolError) {
     defer { checkCounts() }
     if table.holds(block, .quarantined) {
@@ -101,6 +105,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public mutating func quarantine(_ block: BlockID) throws(PoolError) {
     defer { checkCounts() }
     try table.claimFilling(block).quarantine()

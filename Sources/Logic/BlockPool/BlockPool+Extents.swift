@@ -10,6 +10,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public mutating func addExtent(
     _ slots: Range<UInt32>, adopt: (Slot) -> BlockKey? = { _ in nil }
   ) {
@@ -42,6 +43,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public mutating func retireExtent(_ slots: Range<UInt32>, evicted: inout [Evicted]) -> Bool {
     defer { checkCounts() }
     precondition(Int(slots.upperBound) <= capacity, "an extent's slots are beyond the pool's")
@@ -66,6 +68,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public mutating func link(_ block: BlockID, after parent: BlockID) {
     guard table.holds(block, .registered), live(parent) != nil else { return }
     policy.linked(block, after: parent)
@@ -75,6 +78,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public mutating func coolUntouched(_ block: BlockID) {
     guard table.holds(block, .registered), table.marks[block.slot].isUntouched else { return }
     policy.cooled(block.slot)

@@ -6,6 +6,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public mutating func fill(_ block: BlockID, part: Int) throws(PoolError) -> Bool {
     try fillOne(block, part: part)
   }
@@ -30,6 +31,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public mutating func register(
     _ block: BlockID, as key: BlockKey, after parent: BlockID?
   ) throws(PoolError) -> BlockID {
@@ -60,6 +62,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public mutating func register(
     _ blocks: inout MutableSpan<BlockID>, as keys: Span<BlockKey>, after parent: BlockID?,
     filled: Bool = false
@@ -82,6 +85,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public mutating func remove(_ block: BlockID) throws(PoolError) {
     defer { checkCounts() }
     guard table.holds(block, .registered) else { throw .stale(block) }

@@ -26,14 +26,24 @@ public struct BlockPool<Policy: EvictionPolicy & ~Copyable>: ~Copyable {
   /// - Parameter seed: Anything that a stranger does not know; equal seeds make equal pools.
   /// - Complexity: O(1).
   public init(capacity: Int, seed: UInt64) {
-    precondition((0...Int(Int32.max)).contains(capacity), "a pool has 0 to 2³¹ - 1 slots")
+    Self.check(capacity)
+    self.init(capacity: capacity, seed: seed, policy: Policy(capacity: capacity))
+  }
+
+  /// As above, with a policy that was made for slots `0..<capacity`.
+  public init(capacity: Int, seed: UInt64, policy: consuming Policy) {
+    Self.check(capacity)
     self.capacity = capacity
     index = KeyIndex(capacity: capacity, seed: seed)
     table = SlotTable(capacity: capacity)
-    policy = Policy(capacity: capacity)
+    self.policy = policy
   }
 
   deinit { table.deallocate() }
+
+  private static func check(_ capacity: Int) {
+    precondition((0...Int(Int32.max)).contains(capacity), "a pool has 0 to 2³¹ - 1 slots")
+  }
 }
 
 extension BlockPool where Policy: ~Copyable {
@@ -52,18 +62,21 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public func contains(_ key: BlockKey) -> Bool { index.find(key) != nil }
 
   /// The registered block of the key, unpinned; nil when there is none.
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public func block(for key: BlockKey) -> BlockID? { index.find(key).map(table.id(of:)) }
 
   /// The key that a registered block was stored under; nil for every other block and a stale id.
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public func key(of block: BlockID) -> BlockKey? {
     table.holds(block, .registered) ? index.key(of: block.slot) : nil
   }
@@ -76,6 +89,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public func findPrefix(_ keys: Span<BlockKey>, into blocks: inout MutableSpan<BlockID>) -> Int {
     let limit = min(keys.count, blocks.count)
     var count = 0
@@ -99,6 +113,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public mutating func matchPrefix(
     _ keys: Span<BlockKey>, into blocks: inout MutableSpan<BlockID>
   ) -> Int {
@@ -113,6 +128,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public mutating func pin(_ block: BlockID) throws(PoolError) {
     guard table.holds(block, .registered) else { throw .stale(block) }
     pin(slot: block.slot)
@@ -125,6 +141,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public mutating func pin(_ blocks: Span<BlockID>) throws(PoolError) {
     for position in blocks.indices {
       guard table.holds(blocks[position], .registered) else { throw .stale(blocks[position]) }
@@ -140,6 +157,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public mutating func release(_ blocks: Span<BlockID>) throws(PoolError) {
     defer { checkCounts() }
     var position = blocks.count
@@ -155,6 +173,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public mutating func release(_ block: BlockID) throws(PoolError) {
     defer { checkCounts() }
     try releaseOne(block)
@@ -166,6 +185,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
+  @specialized(where Policy == TierPolicy)
   public mutating func touch(_ block: BlockID) throws(PoolError) {
     guard table.holds(block, .registered) else { throw .stale(block) }
     guard table.marks[block.slot].pinCount == 0 else { return }

@@ -183,8 +183,12 @@ public struct Simulation: ~Copyable {
   static func makeEngine(
     _ limits: Limits, epoch: UInt16, seed: UInt64, bug: PlantedBug?
   ) -> BlockEngine {
+    var dice = Random(seed: seed)
+    let choices = EvictionChoice.allCases
+    let eviction = Eviction(
+      host: choices[dice.below(choices.count)], disk: choices[dice.below(choices.count)])
     var engine = BlockEngine(
-      limits: limits, epoch: epoch, seed: seed, bugs: bug?.inEngine ?? [])
+      limits: limits, epoch: epoch, seed: seed, bugs: bug?.inEngine ?? [], eviction: eviction)
     for index in 0..<2 {
       _ = engine.openClass(
         slotBytes: 4096 * (index + 1), hostSlotLimit: hostSlotCounts[index],
