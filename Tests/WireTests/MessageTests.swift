@@ -29,6 +29,15 @@ struct MessageTests {
     step.stores = [
       StepMessage.Store(run: run), StepMessage.Store(run: run, firstOffered: [0, 2]),
     ]
+    step.retentions = [
+      StepMessage.Retention(request: 7, priority: 90),
+      StepMessage.Retention(
+        request: 7, firstBlock: 2, endBlock: 9, priority: 0, durationMilliseconds: 600_000,
+        isPinned: true),
+    ]
+    step.prefill.tokens = 512
+    step.prefill.contextTokens = 1 << 40
+    step.prefill.nanoseconds = 123_456_789
     return step
   }
 
@@ -100,6 +109,33 @@ struct MessageTests {
       let read = try? writer.bytes.decode(StepMessage.init(from:))
       #expect((read == step) == (count == WireFormat.groupCountMax))
     }
+  }
+
+  @Test("A retention of nothing, of no priority or with half a pin is refused, and so are too many")
+  func wrongRetentions() {
+    func isRead(_ retentions: [StepMessage.Retention]) -> Bool {
+      var step = StepMessage()
+      step.retentions = retentions
+      var writer = ByteWriter()
+      step.encode(to: &writer)
+      return (try? writer.bytes.decode(StepMessage.init(from:))) == step
+    }
+    let good = StepMessage.Retention(request: 7, firstBlock: 3, endBlock: 4, priority: 100)
+    var wrong = [good, good]
+    wrong[0].endBlock = 3
+    wrong[1].priority = 101
+    #expect(isRead([good]))
+    for retention in wrong { #expect(!isRead([good, retention])) }
+    #expect(isRead(Array(repeating: good, count: WireFormat.retentionCountMax)))
+    #expect(!isRead(Array(repeating: good, count: WireFormat.retentionCountMax + 1)))
+
+    var step = StepMessage()
+    step.retentions = [good]
+    var writer = ByteWriter()
+    step.encode(to: &writer)
+    // The pin is the last field of the last retention; 20 bytes of prefill follow.
+    writer.patch(2, at: writer.count - 24)
+    #expect(throws: WireError.malformed) { try writer.bytes.decode(StepMessage.init(from:)) }
   }
 
   @Test("A key that marks empty slots is refused")

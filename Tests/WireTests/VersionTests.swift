@@ -36,33 +36,27 @@ struct VersionTests {
     }
   }
 
-  @Test("A step of version 1 has offers without the groups' counts")
+  @Test("A step of version 2 ends behind its offers")
   func steps() throws {
     var step = StepMessage()
     step.ended = [9]
     step.loads = [StepMessage.Load(request: 7, count: 2)]
-    for request: UInt64 in [7, 8] {
-      let run = KeyRun(
-        request: request, firstPosition: 3, parentKey: BlockKey(high: 1, low: 2),
-        keys: [BlockKey(high: 3, low: 4)])
-      step.stores.append(StepMessage.Store(run: run))
-    }
+    let run = KeyRun(
+      request: 7, firstPosition: 3, parentKey: BlockKey(high: 1, low: 2),
+      keys: [BlockKey(high: 3, low: 4)])
+    step.stores = [StepMessage.Store(run: run, firstOffered: [0, 1])]
     var writer = ByteWriter()
     step.encode(to: &writer)
-    // In version 2 each offer ends with a count of groups, here 0: behind the first offer, last.
-    var bytes = writer.bytes
-    let ofOffers = 4 + 8 + 4 + 12 + 4
-    let ofOffer = (bytes.count - ofOffers) / 2
-    bytes.removeLast(4)
-    bytes.removeSubrange(ofOffers + ofOffer - 4..<ofOffers + ofOffer)
+    // Version 3 goes on with a count of retentions, here 0, and 20 bytes of prefill.
+    let bytes = Array(writer.bytes.dropLast(4 + 20))
     let read = try bytes.decode { (reader) throws(WireError) in
-      try StepMessage(from: &reader, version: 1)
+      try StepMessage(from: &reader, version: 2)
     }
     #expect(read == step)
     #expect(throws: WireError.malformed) { try bytes.decode(StepMessage.init(from:)) }
     #expect(throws: WireError.malformed) {
       try writer.bytes.decode { (reader) throws(WireError) in
-        try StepMessage(from: &reader, version: 1)
+        try StepMessage(from: &reader, version: 2)
       }
     }
   }

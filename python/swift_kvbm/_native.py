@@ -1,4 +1,4 @@
-"""The C interface of libkvbm.so (kvbm.h, ABI version 2): structures, prototypes, loading."""
+"""The C interface of libkvbm.so (kvbm.h, ABI version 3): structures, prototypes, loading."""
 
 import ctypes
 import os
@@ -20,11 +20,14 @@ from ctypes import (
 from pathlib import Path
 from typing import Any
 
-ABI_VERSION = 2
+ABI_VERSION = 3
 GROUP_COUNT_MAX = 8
 # No device block: a position before a sliding group's window.
 NO_BLOCK = 2**32 - 1
 CONTENT_BYTES_MAX = 64
+RETENTION_COUNT_MAX = 16
+# The end of a retention of all blocks that follow.
+NO_END = 2**32 - 1
 
 OK = 0
 UNAVAILABLE = -2
@@ -112,6 +115,18 @@ class CRequestIdentity(Structure):
     ]
 
 
+class CRetention(Structure):
+    """`kvbm_retention`."""
+
+    _fields_ = [
+        ("first_block", c_uint32),
+        ("end_block", c_uint32),
+        ("priority", c_uint32),
+        ("duration_ms", c_uint32),
+        ("pin", c_uint32),
+    ]
+
+
 class CMatch(Structure):
     """`kvbm_match`."""
 
@@ -153,6 +168,7 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
         c_int32,
         [c_void_p, c_uint64, c_uint32, c_uint32, c_char_p, c_size_t],
     ),
+    "kvbm_request_retain": (c_int32, [c_void_p, c_uint64, POINTER(CRetention)]),
     "kvbm_request_block_count": (c_int64, [c_void_p, c_uint64]),
     "kvbm_request_match": (c_int32, [c_void_p, c_uint64, c_uint32, c_uint32, POINTER(CMatch)]),
     "kvbm_request_load": (c_int32, [c_void_p, c_uint64, c_uint32, c_uint32, _ADDRESS]),

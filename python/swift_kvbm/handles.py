@@ -159,6 +159,16 @@ class NativeScheduler(_Handle):
         """
         self._call_quick("kvbm_request_content", request, position, count, digest, len(digest))
 
+    def retain(
+        self, request: int, first: int, end: int, priority: int, duration_ms: int, pin: bool
+    ) -> None:
+        """Blocks `[first, end)` are worth keeping: priority 0 to 100; duration 0 is for ever.
+
+        `end` is NO_END for all that follow. To be told before the loads and stores that it is for.
+        """
+        retention = _native.CRetention(first, end, priority, duration_ms, int(pin))
+        self._call_quick("kvbm_request_retain", request, _native.reference(retention))
+
     def match(self, request: int, first: int, count: int) -> tuple[int, int]:
         """(ready blocks, pending blocks) of the range."""
         match = _native.CMatch()

@@ -137,6 +137,32 @@ def test_a_sliding_group_gets_the_blocks_of_its_window_alone(node):
     scheduler.close(True)
 
 
+def test_what_is_worth_keeping_is_checked_and_bounded(sides):
+    scheduler, worker = sides
+    request = scheduler.begin(b"", b"")
+    for wrong, said in (
+        ((3, 3, 90, 0, False), "there are none"),
+        ((0, 4, 101, 0, False), "priority 101"),
+        ((0, 4, 50, 0, True), "nothing is pinned for ever"),
+    ):
+        with pytest.raises(_native.NativeError, match=said):
+            scheduler.retain(request, *wrong)
+    for _ in range(_native.RETENTION_COUNT_MAX):
+        scheduler.retain(request, 0, _native.NO_END, 90, 1000, True)
+    with pytest.raises(_native.NativeError, match="more than 16 retentions"):
+        scheduler.retain(request, 0, 4, 90, 0, False)
+    with pytest.raises(_native.NativeError, match="-4"):
+        scheduler.retain(request + 1, 0, 4, 90, 0, False)
+    # The node takes all of it with the request's first blocks, and serves on.
+    Device(worker, 1)
+    scheduler.append(request, array("I", range(8)))
+    scheduler.store(request, 0, array("I", [1, 2]))
+    settle(scheduler, worker)
+    other = scheduler.begin(b"", b"")
+    scheduler.append(other, array("I", range(8)))
+    assert match(scheduler, other, 2, 2) == 2
+
+
 def test_adapters_and_what_tokens_stand_for_isolate(sides):
     scheduler, worker = sides
     device = Device(worker, 1)

@@ -17,6 +17,7 @@ STRUCTURES = {
     "kvbm_engine_config": _native.CEngineConfig,
     "kvbm_state": _native.CState,
     "kvbm_request_identity": _native.CRequestIdentity,
+    "kvbm_retention": _native.CRetention,
     "kvbm_match": _native.CMatch,
     "kvbm_layer": _native.CLayer,
     "kvbm_load_result": _native.CLoadResult,
@@ -39,6 +40,7 @@ def test_codes_and_limits_are_those_of_the_header():
         assert getattr(_native, name) == codes[name]
     assert f"KVBM_ABI_VERSION {_native.ABI_VERSION}u" in text
     assert f"KVBM_GROUP_COUNT_MAX {_native.GROUP_COUNT_MAX}u" in text
+    assert f"KVBM_RETENTION_COUNT_MAX {_native.RETENTION_COUNT_MAX}u" in text
 
 
 def test_structures_have_the_compilers_layout(tmp_path):

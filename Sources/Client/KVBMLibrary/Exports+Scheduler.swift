@@ -2,7 +2,7 @@ import BlockIdentity
 import CKVBM
 
 /// Runs a call on a scheduler; in a forked child it finds no node.
-private func onScheduler(
+func onScheduler(
   _ handle: OpaquePointer?, _ body: (SchedulerSide) throws(CallFailure) -> Int32
 ) -> Int32 {
   withObject(handle, SchedulerSide.self) { (side) throws(CallFailure) in

@@ -138,6 +138,7 @@ extension SchedulerSide {
       state.requests[id]?.match = nil
       state.loads.append(
         PlannedLoad(request: id, session: session, keys: run.keys, deviceBlocks: blocks))
+      tellRetentions(of: id, &state)
     }
   }
 
@@ -164,6 +165,7 @@ extension SchedulerSide {
       let offer = StepMessage.Store(
         run: run, firstOffered: absent.contains { $0 > 0 } ? absent : [])
       state.stores.append(PlannedStore(offer: offer, deviceBlocks: blocks))
+      tellRetentions(of: id, &state)
     }
   }
 

@@ -40,6 +40,7 @@ extension SchedulerSide {
       StepMessage.Load(request: $0.0.request, count: UInt32(truncatingIfNeeded: $0.0.keys.count))
     }
     message.stores = stores.map(\.offer)
+    message.retentions = state.retentions
 
     var reply: StepReply?
     if !message.isEmpty, let attachment = link.current(), attachment.session == session {
@@ -47,6 +48,7 @@ extension SchedulerSide {
       plan.session = attachment.session
     }
     state.ended.removeAll(keepingCapacity: true)
+    state.retentions.removeAll(keepingCapacity: true)
     var granted = (reply?.loads ?? []).makeIterator()
     for (load, isCurrent) in zip(loads, isCurrent) {
       plan.loads.append(planned(load, isCurrent ? granted.next() : nil))

@@ -15,6 +15,9 @@ final class SchedulerSide: Sendable {
     /// The engine's own name for it, and the session that has been told.
     var name = ""
     var introducedIn: UInt64?
+    /// How long its blocks are worth keeping, and the session that has been told.
+    var retentions: [StepMessage.Retention] = []
+    var retainedIn: UInt64?
     /// Until it is taken up, or asked for again.
     var match: Promise?
   }
@@ -56,6 +59,7 @@ final class SchedulerSide: Sendable {
     var ended: [UInt64] = []
     var loads: [PlannedLoad] = []
     var stores: [PlannedStore] = []
+    var retentions: [StepMessage.Retention] = []
     /// A plan or JSON that did not fit into the caller's buffer.
     var retainedPlan: [UInt8]?
     var retainedStatistics: [UInt8]?
@@ -92,4 +96,6 @@ final class SchedulerSide: Sendable {
   /// Requests that are open at a time, and tokens of one: bounds on this process's memory.
   static let requestCountMax = 1 << 20
   static let tokenCountMax = 1 << 26
+  /// Retentions of one request.
+  static let retentionCountMax = Int(KVBM_RETENTION_COUNT_MAX)
 }

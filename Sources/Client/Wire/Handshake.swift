@@ -97,7 +97,7 @@ public struct Hello: Equatable, Sendable {
       writer.put(group.blockTokens)
       writer.put(group.tokenBytes)
       writer.put(group.elementBytes)
-      if version >= WireFormat.windowsVersion { writer.put(group.windowTokens) }
+      writer.put(group.windowTokens)
     }
     writer.putText(producerEngine)
     writer.putText(producerDevice)
@@ -118,13 +118,12 @@ public struct Hello: Equatable, Sendable {
     rank = try reader.take()
     workerCount = try reader.take()
     groups = []
-    let hasWindows = version >= WireFormat.windowsVersion
-    for _ in 0..<(try reader.takeCount(itemBytes: hasWindows ? 28 : 24)) {
+    for _ in 0..<(try reader.takeCount(itemBytes: 28)) {
       groups.append(
         GroupDescription(
           kind: try reader.take(), headCount: try reader.take(), layerCount: try reader.take(),
           blockTokens: try reader.take(), tokenBytes: try reader.take(),
-          elementBytes: try reader.take(), windowTokens: hasWindows ? try reader.take() : 0))
+          elementBytes: try reader.take(), windowTokens: try reader.take()))
     }
     producerEngine = try reader.takeText()
     producerDevice = try reader.takeText()

@@ -91,7 +91,8 @@ public struct MatchReply: Equatable, Sendable {
   }
 }
 
-/// All that a scheduling step settles: requests that ended, promises taken up, blocks offered.
+/// All that a scheduling step settles: requests that ended, promises taken up, blocks offered, and
+/// how long they are worth keeping.
 public struct StepMessage: Equatable, Sendable {
   /// A request that takes up what its last match promised.
   public struct Load: Equatable, Sendable {
@@ -131,19 +132,16 @@ public struct StepMessage: Equatable, Sendable {
     /// Reads an offer, which others may follow.
     ///
     /// - Throws: `malformed`, also for more groups than there can be.
-    init(from reader: inout ByteReader, version: UInt32) throws(WireError) {
+    init(from reader: inout ByteReader) throws(WireError) {
       run = try KeyRun(from: &reader)
       firstOffered = []
-      guard version >= WireFormat.windowsVersion else { return }
       let count = try reader.takeCount(itemBytes: 4)
       guard count <= WireFormat.groupCountMax else { throw .malformed }
       for _ in 0..<count { firstOffered.append(try reader.take()) }
     }
 
     /// An offer takes at least this.
-    static func bytesMin(version: UInt32) -> Int {
-      KeyRun.bytesMin + (version >= WireFormat.windowsVersion ? 4 : 0)
-    }
+    static let bytesMin = KeyRun.bytesMin + 4
   }
 
   /// Requests that are over; each is forgotten after the step's loads and stores.
@@ -152,12 +150,19 @@ public struct StepMessage: Equatable, Sendable {
   public var loads: [Load] = []
   /// Blocks that the step completes; the reply names those that are wanted.
   public var stores: [Store] = []
+  /// What requests say of their blocks' worth; of meaning for loads and stores from this step on,
+  /// until the request ends. A request that speaks again takes back what it said before.
+  public var retentions: [Retention] = []
+  /// What prefill took since the last message.
+  public var prefill = Prefill()
 
   /// A step that settles nothing.
   public init() {}
 
-  /// Whether the step needs no round trip.
-  public var isEmpty: Bool { ended.isEmpty && loads.isEmpty && stores.isEmpty }
+  /// Whether the step needs no round trip. What prefill took can wait for the next one.
+  public var isEmpty: Bool {
+    ended.isEmpty && loads.isEmpty && stores.isEmpty && retentions.isEmpty
+  }
 
   /// Appends the message's fields.
   public func encode(to writer: inout ByteWriter) {
@@ -170,6 +175,9 @@ public struct StepMessage: Equatable, Sendable {
     }
     writer.put(UInt32(truncatingIfNeeded: stores.count))
     for store in stores { store.encode(to: &writer) }
+    writer.put(UInt32(truncatingIfNeeded: retentions.count))
+    for retention in retentions { retention.encode(to: &writer) }
+    prefill.encode(to: &writer)
   }
 
   /// Reads a whole message of the present version.
@@ -187,8 +195,14 @@ public struct StepMessage: Equatable, Sendable {
     for _ in 0..<(try reader.takeCount(itemBytes: 12)) {
       loads.append(Load(request: try reader.take(), count: try reader.take()))
     }
-    for _ in 0..<(try reader.takeCount(itemBytes: Store.bytesMin(version: version))) {
-      stores.append(try Store(from: &reader, version: version))
+    for _ in 0..<(try reader.takeCount(itemBytes: Store.bytesMin)) {
+      stores.append(try Store(from: &reader))
+    }
+    if version >= WireFormat.retentionVersion {
+      let count = try reader.takeCount(itemBytes: Retention.byteCount)
+      guard count <= WireFormat.retentionCountMax else { throw .malformed }
+      for _ in 0..<count { retentions.append(try Retention(from: &reader)) }
+      prefill = try Prefill(from: &reader)
     }
     try reader.finish()
   }

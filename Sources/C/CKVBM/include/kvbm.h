@@ -30,7 +30,7 @@
 extern "C" {
 #endif
 
-#define KVBM_ABI_VERSION 2u
+#define KVBM_ABI_VERSION 3u
 
 /// Result codes. Stable: new ones are only added.
 enum {
@@ -171,6 +171,28 @@ int32_t kvbm_request_append(kvbm_scheduler *scheduler, uint64_t request, const u
 /// it reaches has been computed. At most 4,096 for a request (`KVBM_LIMIT`); their order is free.
 int32_t kvbm_request_content(kvbm_scheduler *scheduler, uint64_t request, uint32_t position,
                              uint32_t count, const uint8_t *digest, size_t digest_length);
+/// Retentions of one request.
+#define KVBM_RETENTION_COUNT_MAX 16u
+
+/// How long a range of a request's blocks is worth keeping.
+typedef struct kvbm_retention {
+  /// The range, in blocks of the sequence; `end_block` `UINT32_MAX` for all that follow.
+  uint32_t first_block;
+  uint32_t end_block;
+  /// 0 to 100; blocks of which nothing is said have 50.
+  uint32_t priority;
+  /// After so long the blocks are like others again; 0 for never.
+  uint32_t duration_ms;
+  /// 1 to keep the blocks from eviction altogether for that long, which must not be 0 then.
+  uint32_t pin;
+} kvbm_retention;
+
+/// Says how long a range of the request's blocks is worth keeping, from its next load or store on;
+/// needs no node. A block has the greatest priority of what is said of it and of what goes on
+/// behind it. The node grants what its operator allows, and otherwise treats the blocks like all
+/// others. `KVBM_LIMIT` beyond `KVBM_RETENTION_COUNT_MAX`.
+int32_t kvbm_request_retain(kvbm_scheduler *scheduler, uint64_t request,
+                            const kvbm_retention *retention);
 /// Full blocks whose keys are known; negative: a code.
 int64_t kvbm_request_block_count(kvbm_scheduler *scheduler, uint64_t request);
 

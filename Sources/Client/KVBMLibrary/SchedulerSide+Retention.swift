@@ -1,0 +1,34 @@
+import CKVBM
+import Synchronization
+import Wire
+
+extension SchedulerSide {
+  /// Notes how long a range of a request's blocks is worth keeping; told with the request's next
+  /// load or store, and to every node that it meets.
+  ///
+  /// - Throws: `KVBM_STALE`; `KVBM_LIMIT` beyond `retentionCountMax`. Nothing is changed then.
+  func retain(_ retention: StepMessage.Retention) throws(CallFailure) {
+    try state.withLock { (state) throws(CallFailure) in
+      let id = retention.request
+      guard let count = state.requests[id]?.retentions.count else { throw .stale }
+      guard count < Self.retentionCountMax else {
+        throw CallFailure(
+          code: Int32(KVBM_LIMIT),
+          text: "a request has more than \(Self.retentionCountMax) retentions")
+      }
+      state.requests[id]?.retentions.append(retention)
+      state.requests[id]?.retainedIn = nil
+    }
+  }
+
+  /// The coming step says what the request wants to be kept, unless this node was told.
+  func tellRetentions(of id: UInt64, _ state: inout State) {
+    guard let request = state.requests[id], !request.retentions.isEmpty,
+      let session = link.current()?.session, request.retainedIn != session,
+      // What has no room goes with a later step of the request's.
+      state.retentions.count + request.retentions.count <= WireFormat.retentionCountMax
+    else { return }
+    state.retentions += request.retentions
+    state.requests[id]?.retainedIn = session
+  }
+}
