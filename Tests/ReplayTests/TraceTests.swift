@@ -15,7 +15,8 @@ struct TraceTests {
       """, as: .mooncake)
     #expect(trace.requestCount == 3 && trace.blockCount == 5)
     #expect(trace.keys[0] == trace.keys[2] && Set(trace.keys).count == 4)
-    #expect(trace.arrivals == [0, 27_000_000_000, 27_000_000_000], "time does not step back")
+    #expect(trace.arrivals == [0, 26_000_000_000, 27_000_000_000])
+    #expect((0..<3).map { trace.range(of: $0).count } == [2, 0, 3], "in the order of arrival")
   }
 
   @Test("Tokens make keys of full blocks, and equal prefixes equal keys")
@@ -34,6 +35,28 @@ struct TraceTests {
     let trace = try trace("{\"keys\": [\"\(name)\"], \"timestamp\": 1.5}", as: .keys)
     #expect(trace.keys.map(\.description) == [name])
     #expect(trace.arrivals == [1_500_000])
+    #expect(trace.promptCounts == [1])
+  }
+
+  @Test("A recording comes in order, with how much of each request was its prompt")
+  func recording() throws {
+    func line(_ time: Int, _ numbers: [Int], _ promptCount: Int) -> String {
+      let keys = numbers.map { "\"\(String(repeating: "0", count: 31))\($0)\"" }
+      return """
+        {"timestamp":\(time).125,"prompt_blocks":\(promptCount),"device_blocks":0,\
+        "loaded_blocks":0,"keys":[\(keys.joined(separator: ","))]}
+
+        """
+    }
+    let text = line(9, [1, 2, 3], 2) + line(3, [4], 0) + line(9, [5], 7) + line(1, [], 0)
+    let trace = try trace(text, as: .keys)
+    #expect(trace.arrivals == [1_125_000, 3_125_000, 9_125_000, 9_125_000])
+    #expect(trace.keys.map { $0.description.last } == ["4", "1", "2", "3", "5"])
+    #expect(trace.promptCounts == [0, 0, 2, 1], "no more than there are")
+    let error = #expect(throws: TraceError.self) {
+      try Trace(parsing: Array("{\"keys\": [], \"prompt_blocks\": -1}".utf8), as: .keys)
+    }
+    #expect(error?.reason == "\"prompt_blocks\" is -1")
   }
 
   @Test(

@@ -28,6 +28,7 @@ CONTENT_BYTES_MAX = 64
 RETENTION_COUNT_MAX = 16
 # The end of a retention of all blocks that follow.
 NO_END = 2**32 - 1
+KEY_BYTES = 16
 
 OK = 0
 UNAVAILABLE = -2
@@ -170,6 +171,7 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     ),
     "kvbm_request_retain": (c_int32, [c_void_p, c_uint64, POINTER(CRetention)]),
     "kvbm_request_block_count": (c_int64, [c_void_p, c_uint64]),
+    "kvbm_request_keys": (c_int32, [c_void_p, c_uint64, c_uint32, c_uint32, c_char_p]),
     "kvbm_request_match": (c_int32, [c_void_p, c_uint64, c_uint32, c_uint32, POINTER(CMatch)]),
     "kvbm_request_load": (c_int32, [c_void_p, c_uint64, c_uint32, c_uint32, _ADDRESS]),
     "kvbm_request_store": (c_int32, [c_void_p, c_uint64, c_uint32, c_uint32, _ADDRESS]),

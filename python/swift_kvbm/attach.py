@@ -17,6 +17,7 @@ from swift_kvbm.identity import namespace_description
 from swift_kvbm.layout import read_layout
 from swift_kvbm.log import LOGGER, once
 from swift_kvbm.node import NodeKeeper, keeper_for
+from swift_kvbm.recording import Recorder
 from swift_kvbm.runtime_dir import socket_path
 from swift_kvbm.scheduler import SchedulerHalf
 from swift_kvbm.sequence import Identities
@@ -47,9 +48,12 @@ class Attachment:
     half: Any
     native: Any
     supervisor: Supervisor
+    recorder: Recorder | None = None
 
     def close(self, clean: bool) -> None:
         """Ends the thread, then the handle; leaves the handle when the thread will not end."""
+        if self.recorder is not None:
+            self.recorder.close()
         if self.supervisor.stop():
             self.native.close(clean)
 
@@ -99,6 +103,7 @@ def attach_scheduler(plan: Plan) -> Attachment | None:
     half = SchedulerHalf(native, plan.geometry.block_tokens, plan.geometry.windows)
     adapters = Adapters(plan.facts.lora)
     half.identities = Identities(adapters, plan.facts.media, plan.geometry.block_tokens)
+    half.recorder = _recorder(plan.settings)
 
     def attached() -> None:
         half.offer_again = True
@@ -108,7 +113,7 @@ def attach_scheduler(plan: Plan) -> Attachment | None:
     attached_at_start = supervisor.wait_attached(START_WAIT_SECONDS)
     if not attached_at_start and supervisor.lost_code not in REFUSALS:
         LOGGER.warning("KVBM: no node after %.0f s; starting without it", START_WAIT_SECONDS)
-    return Attachment(half, native, supervisor)
+    return Attachment(half, native, supervisor, half.recorder)
 
 
 def attach_worker(plan: Plan, tensors: Mapping[str, Any]) -> tuple[Attachment | None, str]:
@@ -162,6 +167,22 @@ def _engine(facts: EngineFacts, settings: Settings, geometry: Geometry) -> Engin
         producer_device=facts.device,
         producer_attention=facts.attention,
     )
+
+
+def _recorder(settings: Settings) -> Recorder | None:
+    if settings.record_path is None:
+        return None
+    try:
+        recorder = Recorder(settings.record_path, settings.record_limit_bytes)
+    except OSError as error:
+        LOGGER.warning(
+            "KVBM: record = %r cannot be written (%s); nothing is recorded",
+            settings.record_path,
+            error.strerror,
+        )
+        return None
+    LOGGER.info("KVBM: recording the keys of requests to %s", recorder.path)
+    return recorder
 
 
 def _warn_about(facts: EngineFacts) -> None:

@@ -20,6 +20,7 @@ AUTOMATIC = "auto"
 # Fewer blocks than this keep nothing long enough to be of use.
 TIER_BLOCKS_MIN = 4
 COPY_THREADS_MAX = 64
+RECORD_LIMIT_DEFAULT_BYTES = 2**30
 
 # JSON key -> variable.
 _VARIABLES = {
@@ -29,6 +30,8 @@ _VARIABLES = {
     "node": "KVBM_NODE",
     "weights_id": "KVBM_WEIGHTS_ID",
     "copy_threads": "KVBM_COPY_THREADS",
+    "record": "KVBM_RECORD",
+    "record_limit": "KVBM_RECORD_LIMIT",
 }
 # Read elsewhere: by the node itself, to find binaries, and by tests.
 _OTHER_VARIABLES = {
@@ -52,6 +55,9 @@ class Settings:
     weights_id: str | None = None
     # 0: the library's default.
     copy_threads: int = 0
+    # Where the keys of requests are written down, and the size at which that ends.
+    record_path: str | None = None
+    record_limit_bytes: int = RECORD_LIMIT_DEFAULT_BYTES
 
     def canonical(self) -> dict[str, object]:
         """What decides which node this engine belongs to."""
@@ -81,6 +87,10 @@ def parse_settings(extra: Mapping[str, Any], environment: Mapping[str, str]) -> 
         node_socket=node_socket,
         weights_id=_text(flat, "weights_id"),
         copy_threads=_count(flat, "copy_threads", COPY_THREADS_MAX),
+        record_path=_record_path(flat),
+        record_limit_bytes=parse_size(
+            "record_limit", flat.get("record_limit", RECORD_LIMIT_DEFAULT_BYTES)
+        ),
     )
 
 
@@ -207,6 +217,23 @@ def _disk_path(flat: Mapping[str, Any]) -> str | None:
         raise ValueError(
             f"KVBM: disk.path = {path!r} cannot be written by this user; "
             "give a directory that it may write"
+        )
+    return absolute
+
+
+def _record_path(flat: Mapping[str, Any]) -> str | None:
+    path = _text(flat, "record")
+    if path is None:
+        if "record_limit" in flat:
+            raise ValueError(
+                f"KVBM: record_limit = {flat['record_limit']!r} needs record as well, the file"
+            )
+        return None
+    absolute = os.path.abspath(os.path.expanduser(path))
+    folder = os.path.dirname(absolute)
+    if os.path.isdir(absolute) or not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(
+            f"KVBM: record = {path!r} must be a file in a directory that this user may write"
         )
     return absolute
 

@@ -169,6 +169,12 @@ class NativeScheduler(_Handle):
         retention = _native.CRetention(first, end, priority, duration_ms, int(pin))
         self._call_quick("kvbm_request_retain", request, _native.reference(retention))
 
+    def keys(self, request: int, first: int, count: int) -> bytes:
+        """Keys of full blocks, KEY_BYTES each."""
+        buffer = ctypes.create_string_buffer(_native.KEY_BYTES * count)
+        self._call_quick("kvbm_request_keys", request, first, count, buffer)
+        return buffer.raw
+
     def match(self, request: int, first: int, count: int) -> tuple[int, int]:
         """(ready blocks, pending blocks) of the range."""
         match = _native.CMatch()

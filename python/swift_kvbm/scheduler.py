@@ -20,6 +20,7 @@ from swift_kvbm.content import Unidentified
 from swift_kvbm.guard import guarded
 from swift_kvbm.metadata import KVBMMetadata, KVBMWorkerMetadata, Load
 from swift_kvbm.metrics import Tally
+from swift_kvbm.recording import Entry, Recorder
 from swift_kvbm.sequence import Identities, Sequence, warn_uncached
 
 EPOCH_BYTES = 16
@@ -74,6 +75,8 @@ class SchedulerHalf:
         self._block_pool: Any = None
         # What happened, for vLLM's metrics.
         self.tally = Tally()
+        # Where requests are written down, by their keys.
+        self.recorder: Recorder | None = None
         self._stale_local_hits = False
         # Set by the supervisor's thread: the node is new and holds nothing of ours.
         self.offer_again = False
@@ -98,6 +101,7 @@ class SchedulerHalf:
             return 0, False
         if sequence.epoch != self._epoch:
             self._begin_again(sequence)
+        sequence.on_device = computed // self._block_tokens
         # After a reset that vLLM could not finish, its own cache may hold KV from before.
         sequence.storing = not (self._stale_local_hits and computed > 0)
         refused = sequence.refused or not sequence.identity.certain
@@ -126,6 +130,8 @@ class SchedulerHalf:
         if sequence is not None and sequence.asked:
             self.tally.add("kvbm_requested_tokens", sequence.asked)
             sequence.asked = 0
+        if sequence is not None and sequence.found is None:
+            sequence.found = (sequence.on_device, external // self._block_tokens)
         if external <= 0:
             return
         self.tally.add("kvbm_matched_tokens", external)
@@ -253,7 +259,23 @@ class SchedulerHalf:
         """The request is over. A load that was handed out goes on, and is reported."""
         sequence = self._sequences.pop(request.request_id, None)
         if sequence is not None:
+            if self.recorder is not None:
+                self._record(sequence, self.recorder)
             self._native.end(sequence.handle)
+
+    @guarded(None)
+    def _record(self, sequence: Sequence, recorder: Recorder) -> None:
+        """Writes a request down that had a place on the device: its blocks with computed KV."""
+        if sequence.found is None:
+            return
+        request = sequence.request
+        # Nothing computes the KV of a last token; steps in flight count more than there is.
+        computed = min(request.num_computed_tokens, request.num_tokens - 1)
+        count = computed // self._block_tokens
+        self._append(sequence, count * self._block_tokens)
+        keys = self._native.keys(sequence.handle, 0, count)
+        prompt = min(count, request.num_prompt_tokens // self._block_tokens)
+        recorder.add(Entry(request.arrival_time, keys, prompt, *sequence.found))
 
     def reset(self) -> None:
         """What is stored from now on is not exchangeable with what was stored before.

@@ -80,6 +80,10 @@ class Sequence:
     asked: int = 0
     # First block of the last match.
     matched_first: int = 0
+    # Blocks that vLLM's own cache had when it was asked last; and, once the request has a place,
+    # those with the ones that were to be loaded.
+    on_device: int = 0
+    found: tuple[int, int] | None = None
     # A load of it failed: nothing is offered to it any more.
     refused: bool = False
     # Whether its KV may be stored.

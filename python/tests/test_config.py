@@ -46,10 +46,13 @@ def test_every_part_is_optional(tmp_path):
             "disk": {"path": str(tmp_path / "new"), "capacity": "1GiB"},
             "weights_id": "w1",
             "copy_threads": 3,
+            "record": str(tmp_path / "trace.gz"),
+            "record_limit": "2GB",
         },
         {},
     )
-    assert settings == Settings(64 * 2**20, str(tmp_path / "new"), 2**30, None, "w1", 3)
+    record = (str(tmp_path / "trace.gz"), 2 * 10**9)
+    assert settings == Settings(64 * 2**20, str(tmp_path / "new"), 2**30, None, "w1", 3, *record)
     assert os.stat(tmp_path / "new").st_mode & 0o777 == 0o700
 
 
@@ -99,6 +102,10 @@ def test_variables_are_understood_and_json_wins(tmp_path):
         ({"node": "tcp:host"}, ("node", "'tcp:host'", "unix:")),
         ({"node": "unix:/a", "host": {"capacity": "1GiB"}}, ("node", "host.capacity")),
         ({"weights_id": 5}, ("weights_id", "5")),
+        ({"record": "/nowhere/trace"}, ("record", "'/nowhere/trace'", "directory", "write")),
+        ({"record": "/tmp"}, ("record", "'/tmp'", "file")),
+        ({"record_limit": "1GiB"}, ("record_limit", "needs record")),
+        ({"record": "/tmp/trace", "record_limit": "lots"}, ("record_limit", "'lots'", "20GB")),
         ({"copy_threads": -1}, ("copy_threads", "-1", "0 to 64")),
         ({"copy_threads": "many"}, ("copy_threads", "'many'")),
     ],

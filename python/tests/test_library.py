@@ -1,6 +1,7 @@
 """The native library against a real node, at the edges that vLLM itself rarely reaches."""
 
 import ctypes
+import hashlib
 import json
 import os
 import subprocess
@@ -223,12 +224,30 @@ def test_one_step_offers_no_more_than_a_message_holds(sides):
     assert scheduler.state().attached
 
 
+def test_keys_are_those_of_the_chain(sides):
+    scheduler, _ = sides
+    request = scheduler.begin(b"salt", b"")
+    tokens = array("I", range(100, 100 + 4 * BLOCK_TOKENS + 1))
+    scheduler.append(request, tokens)
+    keys = scheduler.keys(request, 0, 4)
+    assert len(keys) == 64 and scheduler.keys(request, 1, 2) == keys[16:48]
+    assert scheduler.keys(request, 4, 0) == b""
+    for block in range(1, 4):
+        own = tokens[block * BLOCK_TOKENS : (block + 1) * BLOCK_TOKENS].tobytes()
+        chained = hashlib.sha256(keys[16 * block - 16 : 16 * block] + own).digest()[:16]
+        assert keys[16 * block : 16 * block + 16] == chained
+
+
 def test_a_stale_request_and_a_range_beyond_its_blocks_are_refused(sides):
     scheduler, _ = sides
     request = scheduler.begin(b"", b"")
     with pytest.raises(_native.NativeError, match="not all full"):
         scheduler.match(request, 0, 1)
+    with pytest.raises(_native.NativeError, match="not all full"):
+        scheduler.keys(request, 0, 1)
     scheduler.end(request)
+    with pytest.raises(_native.NativeError, match="not known"):
+        scheduler.keys(request, 0, 0)
     with pytest.raises(_native.NativeError, match="not known"):
         scheduler.append(request, array("I", [1]))
 

@@ -133,6 +133,19 @@ public func kvbm_request_block_count(_ scheduler: OpaquePointer!, _ request: UIn
 
 // swift-format-ignore: AlwaysUseLowerCamelCase
 @c @implementation
+public func kvbm_request_keys(
+  _ scheduler: OpaquePointer!, _ request: UInt64, _ first_block: UInt32, _ block_count: UInt32,
+  _ keys: UnsafeMutablePointer<UInt8>!
+) -> Int32 {
+  onScheduler(scheduler) { (side) throws(CallFailure) in
+    guard keys != nil || block_count == 0 else { throw .argument("keys is null") }
+    try side.copyKeys(request, first_block, block_count, to: UnsafeMutableRawPointer(keys))
+    return Int32(KVBM_OK)
+  }
+}
+
+// swift-format-ignore: AlwaysUseLowerCamelCase
+@c @implementation
 public func kvbm_request_match(
   _ scheduler: OpaquePointer!, _ request: UInt64, _ first_block: UInt32, _ block_count: UInt32,
   _ match: UnsafeMutablePointer<kvbm_match>!

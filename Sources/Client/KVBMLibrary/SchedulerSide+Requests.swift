@@ -84,6 +84,22 @@ extension SchedulerSide {
     }
   }
 
+  /// Copies the keys of a range of full blocks to a buffer of `KVBM_KEY_BYTES` for each.
+  ///
+  /// - Throws: `KVBM_STALE`; `KVBM_ARGUMENT` for blocks that are not full.
+  func copyKeys(
+    _ id: UInt64, _ firstBlock: UInt32, _ blockCount: UInt32, to buffer: UnsafeMutableRawPointer?
+  ) throws(CallFailure) {
+    try state.withLock { (state) throws(CallFailure) in
+      guard let request = state.requests[id] else { throw .stale }
+      let run = try Self.run(id, request.keys, firstBlock, blockCount)
+      guard let buffer else { return }
+      for (place, key) in run.keys.enumerated() {
+        key.store(to: buffer + place * Int(KVBM_KEY_BYTES))
+      }
+    }
+  }
+
   /// Asks the node what of a range is there, and keeps its promise for `load`.
   ///
   /// Waits for the answer, `callTimeoutMilliseconds` at most. Without a node the answer is nothing.

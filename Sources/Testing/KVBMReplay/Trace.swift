@@ -8,6 +8,9 @@ public struct Trace: Sendable {
   public private(set) var starts: [Int] = [0]
   /// When each request came, in nanoseconds; empty when the recording does not say.
   public private(set) var arrivals: [UInt64] = []
+  /// How many of each request's blocks, from the first on, are its prompt's; those behind were
+  /// generated. All of them where the recording does not say.
+  public private(set) var promptCounts: [Int] = []
 
   /// A trace without requests.
   public init() {}
@@ -24,14 +27,34 @@ public struct Trace: Sendable {
 
   /// Adds a request at the end.
   ///
-  /// - Parameter arrival: Nanoseconds since any origin. Either all requests have one, or none.
-  public mutating func append(_ request: some Sequence<BlockKey>, arrival: UInt64? = nil) {
+  /// - Parameters:
+  ///   - arrival: Nanoseconds since any origin. Either all requests have one, or none.
+  ///   - promptCount: How many blocks are the prompt's; nil, and beyond all of them, for all.
+  public mutating func append(
+    _ request: some Sequence<BlockKey>, arrival: UInt64? = nil, promptCount: Int? = nil
+  ) {
     precondition(
       requestCount == 0 || isTimed == (arrival != nil), "a trace is timed throughout, or not")
     keys.append(contentsOf: request)
+    let count = keys.count - starts[requestCount]
     starts.append(keys.count)
-    // A recording of several threads may step back a little; a clock must not.
-    if let arrival { arrivals.append(max(arrival, arrivals.last ?? 0)) }
+    promptCounts.append(min(promptCount ?? count, count))
+    if let arrival { arrivals.append(arrival) }
+  }
+
+  /// Brings the requests into the order in which they came; those of one moment stay as they are.
+  ///
+  /// A recording is written when requests end, and by several threads.
+  mutating func sort() {
+    guard zip(arrivals, arrivals.dropFirst()).contains(where: { $0 > $1 }) else { return }
+    var sorted = Trace()
+    sorted.keys.reserveCapacity(keys.count)
+    // The standard library's sort keeps equal elements in order, without promising it.
+    for request in (0..<requestCount).sorted(by: { (arrivals[$0], $0) < (arrivals[$1], $1) }) {
+      sorted.append(
+        keys[range(of: request)], arrival: arrivals[request], promptCount: promptCounts[request])
+    }
+    self = sorted
   }
 
   /// A number for each distinct key, `0..<distinctCount`, by place in `keys`.

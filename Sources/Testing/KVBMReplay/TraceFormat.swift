@@ -7,7 +7,8 @@ public enum TraceFormat: String, CaseIterable, Sendable {
   case mooncake
   /// Token ids, as JSON with `tokens` and perhaps `timestamp`, or plain with blanks or commas.
   case tokens
-  /// JSON with `keys`, 32 hexadecimal digits each, and perhaps `timestamp`.
+  /// JSON with `keys`, 32 hexadecimal digits each, and perhaps `timestamp` and `prompt_blocks`, how
+  /// many of them are the prompt's: what the connector records.
   case keys
 
   /// The field that has the request's blocks or tokens.
@@ -21,7 +22,7 @@ public enum TraceFormat: String, CaseIterable, Sendable {
 }
 
 extension Trace {
-  /// Reads a trace; empty lines do not count.
+  /// Reads a trace; empty lines do not count, and requests come in the order of their times.
   ///
   /// - Parameters:
   ///   - blockTokens: Tokens of a block, at least 1; only `tokens` needs it. A tail that fills no
@@ -29,7 +30,7 @@ extension Trace {
   ///   - progress: Called with the bytes that were read and all of them, now and then.
   /// - Throws: `TraceError` for the first line that is not in that format, or has no time where
   ///   others have one.
-  /// - Complexity: O(`bytes.count`).
+  /// - Complexity: O(`bytes.count`), and O(n log n) for requests in another order.
   public init(
     parsing bytes: [UInt8], as format: TraceFormat, blockTokens: Int = 16,
     progress: (Int, Int) -> Void = { _, _ in }
@@ -51,6 +52,7 @@ extension Trace {
       position = end + 1
       if line % 512 == 0 { progress(position, bytes.count) }
     }
+    sort()
     progress(bytes.count, bytes.count)
   }
 
@@ -67,7 +69,8 @@ extension Trace {
           : "a \"timestamp\", which the lines before do not have")
     }
     switch format {
-    case .mooncake, .keys: append(request.keys, arrival: arrival)
+    case .mooncake, .keys:
+      append(request.keys, arrival: arrival, promptCount: request.promptCount)
     case .tokens:
       var chain = KeyChain(root: BlockKey(high: 1, low: 0), blockTokenCount: blockTokens)
       request.tokens.withUnsafeBufferPointer { chain.append($0) }
@@ -82,6 +85,7 @@ private struct RequestLine {
   var keys: [BlockKey] = []
   var tokens: [UInt32] = []
   var milliseconds: Double?
+  var promptCount: Int?
 
   init(format: TraceFormat) { self.format = format }
 
@@ -99,6 +103,10 @@ private struct RequestLine {
         let time = try scanner.readNumber()
         guard time >= 0, time < 1e13 else { throw .init("\"timestamp\" is \(time)") }
         milliseconds = time
+      } else if name == "prompt_blocks", format == .keys {
+        let count = try scanner.readInteger()
+        guard count >= 0 else { throw .init("\"prompt_blocks\" is \(count)") }
+        promptCount = count
       } else {
         try scanner.skipValue()
       }

@@ -196,6 +196,13 @@ int32_t kvbm_request_retain(kvbm_scheduler *scheduler, uint64_t request,
 /// Full blocks whose keys are known; negative: a code.
 int64_t kvbm_request_block_count(kvbm_scheduler *scheduler, uint64_t request);
 
+#define KVBM_KEY_BYTES 16u
+
+/// Copies the keys of full blocks `[first_block, first_block + block_count)` to `keys`,
+/// `KVBM_KEY_BYTES` each. Needs no node.
+int32_t kvbm_request_keys(kvbm_scheduler *scheduler, uint64_t request, uint32_t first_block,
+                          uint32_t block_count, uint8_t *keys);
+
 typedef struct kvbm_match {
   /// Consecutive blocks from `first_block` on that are ready, pinned until the step ends.
   uint32_t ready_blocks;
