@@ -7,7 +7,8 @@ import Wire
 /// Threads that copy, and what is known about copies that have not ended.
 ///
 /// Loads go before stores: somebody waits for them. Everything queued is done; nothing is dropped,
-/// so a source that is pending always becomes free.
+/// so a source that is pending always becomes free. What is copied sooner than a thread wakes up is
+/// copied on the caller's, and who waits for a load takes part in it.
 final class CopyEngine: Sendable {
   /// All that the threads and the calls share, under the monitor.
   struct State {
@@ -27,6 +28,24 @@ final class CopyEngine: Sendable {
 
     /// Whether nothing is queued or running, so that no memory is touched.
     var isIdle: Bool { loads.isEmpty && stores.isEmpty && runningCount == 0 }
+
+    /// The next job of a load, for the caller to run.
+    mutating func takeLoad() -> Turn? { take(loads.popFirst()) }
+
+    /// The next job of all, for the caller to run.
+    mutating func takeJob() -> Turn? { take(loads.popFirst() ?? stores.popFirst()) }
+
+    private mutating func take(_ job: CopyJob?) -> Turn? {
+      guard let job else { return nil }
+      runningCount += 1
+      return .job(job)
+    }
+  }
+
+  /// What a thread that asked for work is to do.
+  enum Turn {
+    case job(CopyJob)
+    case end
   }
 
   private let rank: UInt32
@@ -52,6 +71,7 @@ final class CopyEngine: Sendable {
     let jobCount = (items.count + CopyJob.itemCountMax - 1) / CopyJob.itemCountMax
     let progress = LoadProgress(load, jobCount: jobCount, isPartial: isPartial)
     let jobs = CopyJob.split(items, attachment, progress)
+    if isShort(items) { return runHere(jobs) }
     guard ensureThreads() else {
       report([part(load.operation, .failure)], to: attachment)
       return finish(
@@ -65,14 +85,16 @@ final class CopyEngine: Sendable {
   /// Their device blocks are pending from here on, until each is read: see `awaitSources`.
   func startStores(_ items: [CopyItem], _ attachment: Attachment) {
     guard !items.isEmpty else { return }
-    guard ensureThreads() else {
+    let jobs = CopyJob.split(items, attachment, nil)
+    let isHere = isShort(items)
+    guard isHere || ensureThreads() else {
       return report(items.map { part($0.operation, .failure) }, to: attachment)
     }
-    let jobs = CopyJob.split(items, attachment, nil)
     monitor.change { state in
       for item in items { state.sources[item.deviceBlock, default: 0] += 1 }
-      for job in jobs { state.stores.append(job) }
+      if !isHere { for job in jobs { state.stores.append(job) } }
     }
+    if isHere { runHere(jobs) }
   }
 
   /// Enters the end of a load that never began.
@@ -104,9 +126,19 @@ final class CopyEngine: Sendable {
     }
   }
 
-  /// Waits until a load has ended that was not taken yet; false when none has in time.
+  /// Waits until a load has ended that was not taken yet, and copies meanwhile what is queued for
+  /// one; false when none has in time.
   func awaitResult(until deadline: Deadline) -> Bool {
-    monitor.wait(until: deadline) { $0.results.isEmpty ? nil : true } ?? false
+    while true {
+      let turn: Turn? = monitor.wait(until: deadline) { state in
+        state.results.isEmpty ? state.takeLoad() : .end
+      }
+      switch turn {
+      case .job(let job): run(job)
+      case .end: return true
+      case nil: return false
+      }
+    }
   }
 
   /// Waits until nothing is queued or running; false when that was not so in time.
@@ -167,19 +199,10 @@ final class CopyEngine: Sendable {
     return threads.withLock { !$0.isEmpty }
   }
 
-  private enum Turn {
-    case job(CopyJob)
-    case end
-  }
-
   private func loop() {
     while true {
       let turn: Turn? = monitor.wait(until: Deadline(afterMilliseconds: 60_000)) { state in
-        if let job = state.loads.popFirst() ?? state.stores.popFirst() {
-          state.runningCount += 1
-          return .job(job)
-        }
-        return state.isStopping ? .end : nil
+        state.takeJob() ?? (state.isStopping ? .end : nil)
       }
       switch turn {
       case .job(let job): run(job)
@@ -187,6 +210,24 @@ final class CopyEngine: Sendable {
       case nil: continue
       }
     }
+  }
+
+  /// Bytes that are copied in about the time that another thread takes to wake up.
+  private static let shortBytesMax = 512 << 10
+
+  private func isShort(_ items: [CopyItem]) -> Bool {
+    if Faults.delaysCopies { return false }
+    var bytes = 0
+    for item in items {
+      bytes += item.plan.geometry.slotBytes
+      if bytes > Self.shortBytesMax { return false }
+    }
+    return true
+  }
+
+  private func runHere(_ jobs: [CopyJob]) {
+    monitor.withLock { $0.runningCount += jobs.count }
+    for job in jobs { run(job) }
   }
 
   private func run(_ job: CopyJob) {

@@ -36,6 +36,9 @@ enum Faults {
     /// Whether this fault is the planted one.
     static func isSet(_ kind: Kind) -> Bool { planted == kind }
 
+    /// Whether copies are made slow; then threads make all of them, as they make large ones.
+    static var delaysCopies: Bool { copyDelayMicroseconds > 0 }
+
     /// Makes copies slow, so that races have room.
     static func delayCopy() {
       if copyDelayMicroseconds > 0 { usleep(copyDelayMicroseconds) }
@@ -69,6 +72,8 @@ enum Faults {
   #else
     /// Never.
     @inline(__always) static func isSet(_ kind: Kind) -> Bool { false }
+    /// Never.
+    static var delaysCopies: Bool { @inline(__always) get { false } }
     /// Nothing.
     @inline(__always) static func delayCopy() {}
     /// The rows as they are.

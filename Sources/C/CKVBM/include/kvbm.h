@@ -292,8 +292,9 @@ typedef struct kvbm_load_result {
 
 /// Takes up to `capacity` ended loads; returns how many, or a code. Never waits.
 int32_t kvbm_worker_poll(kvbm_worker *worker, kvbm_load_result *results, size_t capacity);
-/// Waits until a load has ended that `kvbm_worker_poll` has not reported yet, at most `timeout_ms`:
-/// for steps with nothing else to do. `KVBM_TIMEOUT` when none has.
+/// Waits until a load has ended that `kvbm_worker_poll` has not reported yet, at most `timeout_ms`,
+/// and takes part in copying meanwhile: for steps with nothing else to do. `KVBM_TIMEOUT` when none
+/// has.
 int32_t kvbm_worker_wait(kvbm_worker *worker, uint32_t timeout_ms);
 /// Waits until no copy runs, at most `timeout_ms`: for shutdown and tests.
 int32_t kvbm_worker_drain(kvbm_worker *worker, uint32_t timeout_ms);
