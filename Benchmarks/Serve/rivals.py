@@ -29,6 +29,8 @@ class Rival:
     plenty: bool = False
     connector: str = ""
     disk: bool = False
+    # Whether no load may be done within the step that computes the rest.
+    asynchronous: bool = False
 
     @property
     def is_kvbm(self) -> bool:
@@ -45,6 +47,11 @@ RIVALS = {
         Rival("example", "quarter + ExampleConnector", connector="Example"),
         Rival("offloading", "quarter + OffloadingConnector", connector="Offloading"),
         Rival("kvbm-host", "quarter + swift-kvbm, host", connector="KVBM"),
+        Rival(
+            *("kvbm-async", "quarter + swift-kvbm, host, asynchronous loads"),
+            connector="KVBM",
+            asynchronous=True,
+        ),
         Rival("kvbm-disk", "quarter + swift-kvbm, disk only", connector="KVBM", disk=True),
     )
 }
@@ -113,7 +120,8 @@ def _extra(rival: Rival, sizes: Sizes, folder: Path) -> dict[str, Any]:
             "cpu_bytes_to_use": host * MIB,
         }
     if not rival.disk:
-        return {"host": {"capacity": f"{host}MiB"}}
+        own = {"synchronous_loads": "never"} if rival.asynchronous else {}
+        return {"host": {"capacity": f"{host}MiB"}, **own}
     staging = _whole_mib(max(sizes.longest * STAGING_SHARE, sizes.working_set / PRESSURE))
     return {
         "host": {"capacity": f"{staging}MiB"},

@@ -91,6 +91,9 @@ def read_facts(config: Any, cache: Any) -> EngineFacts:
         kv_head_count=model.get_total_num_kv_heads(),
         kv_replicas=getattr(cache, "kv_tp_replicas", 1),
         speculative=_speculative(config),
+        runner=2 if getattr(config, "use_v2_model_runner", False) else 1,
+        runs_ahead=bool(config.scheduler_config.async_scheduling)
+        or getattr(config, "max_concurrent_batches", 2) > 1,
         encoder_decoder=bool(model.is_encoder_decoder),
         needs_zeroing=bool(cache.needs_kv_cache_zeroing),
         dynamic_kv_scales=bool(getattr(config.cache_config, "calculate_kv_scales", False)),

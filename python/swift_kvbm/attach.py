@@ -16,6 +16,7 @@ from swift_kvbm.handles import Engine, NativeScheduler, NativeWorker
 from swift_kvbm.identity import namespace_description
 from swift_kvbm.layout import read_layout
 from swift_kvbm.log import LOGGER, once
+from swift_kvbm.lone import LoneRequests
 from swift_kvbm.node import NodeKeeper, keeper_for
 from swift_kvbm.recording import Recorder
 from swift_kvbm.runtime_dir import socket_path
@@ -104,6 +105,8 @@ def attach_scheduler(plan: Plan) -> Attachment | None:
     adapters = Adapters(plan.facts.lora)
     half.identities = Identities(adapters, plan.facts.media, plan.geometry.block_tokens)
     half.recorder = _recorder(plan.settings)
+    if may_load_synchronously(plan):
+        half.lone = LoneRequests(plan.geometry.block_bytes)
 
     def attached() -> None:
         half.offer_again = True
@@ -114,6 +117,24 @@ def attach_scheduler(plan: Plan) -> Attachment | None:
     if not attached_at_start and supervisor.lost_code not in REFUSALS:
         LOGGER.warning("KVBM: no node after %.0f s; starting without it", START_WAIT_SECONDS)
     return Attachment(half, native, supervisor, half.recorder)
+
+
+def may_load_synchronously(plan: Plan) -> bool:
+    """Whether vLLM can undo a step that has computed on a failed load.
+
+    Not where the next step has begun by then, where tokens are drafted, where several ranks would
+    have to fail together, or where it is told requests instead of blocks. How its second model
+    runner drops the tokens of such a step was not tried.
+    """
+    facts, geometry = plan.facts, plan.geometry
+    assert geometry is not None
+    engine = not (facts.runs_ahead or facts.speculative) and facts.worker_count == facts.runner == 1
+    return (
+        engine
+        and plan.settings.synchronous_loads
+        and facts.load_failure_policy == "recompute"
+        and geometry.windows == (0,)
+    )
 
 
 def attach_worker(plan: Plan, tensors: Mapping[str, Any]) -> tuple[Attachment | None, str]:

@@ -32,6 +32,7 @@ _VARIABLES = {
     "copy_threads": "KVBM_COPY_THREADS",
     "record": "KVBM_RECORD",
     "record_limit": "KVBM_RECORD_LIMIT",
+    "synchronous_loads": "KVBM_SYNCHRONOUS_LOADS",
 }
 # Read elsewhere: by the node itself, to find binaries, and by tests.
 _OTHER_VARIABLES = {
@@ -58,6 +59,8 @@ class Settings:
     # Where the keys of requests are written down, and the size at which that ends.
     record_path: str | None = None
     record_limit_bytes: int = RECORD_LIMIT_DEFAULT_BYTES
+    # Whether a request that has the engine to itself may load within its step.
+    synchronous_loads: bool = True
 
     def canonical(self) -> dict[str, object]:
         """What decides which node this engine belongs to."""
@@ -91,6 +94,7 @@ def parse_settings(extra: Mapping[str, Any], environment: Mapping[str, str]) -> 
         record_limit_bytes=parse_size(
             "record_limit", flat.get("record_limit", RECORD_LIMIT_DEFAULT_BYTES)
         ),
+        synchronous_loads=_choice(flat, "synchronous_loads", ("auto", "never")) == "auto",
     )
 
 
@@ -170,6 +174,14 @@ def _count(flat: Mapping[str, Any], key: str, maximum: int) -> int:
     if isinstance(value, bool) or not text.isdecimal() or int(text) > maximum:
         raise ValueError(f"KVBM: {key} = {value!r} must be a whole number from 0 to {maximum}")
     return int(text)
+
+
+def _choice(flat: Mapping[str, Any], key: str, choices: tuple[str, ...]) -> str:
+    value = flat.get(key, choices[0])
+    if value not in choices:
+        wanted = " or ".join(f'"{choice}"' for choice in choices)
+        raise ValueError(f"KVBM: {key} = {value!r} must be {wanted}")
+    return str(value)
 
 
 def _node_socket(flat: Mapping[str, Any]) -> str | None:

@@ -73,11 +73,17 @@ class KVBMConnector(KVConnectorBase_V1, SupportsHMA):
         if self._scheduler is not None:
             self._scheduler.bind_block_pool(gpu_block_pool)
 
+    @guarded(None)
+    def on_new_request(self, request: Any) -> None:
+        """Who else is there decides how a request may load."""
+        if self._scheduler is not None:
+            self._scheduler.entered(request)
+
     @guarded((0, False))
     def get_num_new_matched_tokens(
         self, request: Any, num_computed_tokens: int
     ) -> tuple[int | None, bool]:
-        """Tokens beyond `num_computed_tokens` that are ready, to be loaded asynchronously."""
+        """Tokens beyond `num_computed_tokens` that are ready, and whether vLLM waits for them."""
         if self._scheduler is None:
             return 0, False
         return self._scheduler.matched(request, num_computed_tokens)

@@ -60,6 +60,10 @@ class EngineFacts:
     # Consecutive tensor-parallel ranks that hold the same heads.
     kv_replicas: int = 1
     speculative: str = ""
+    # Whether a step may be scheduled before the outcome of the one before is known.
+    runs_ahead: bool = True
+    # vLLM's model runner: 1, or 2.
+    runner: int = 1
     encoder_decoder: bool = False
     needs_zeroing: bool = False
     dynamic_kv_scales: bool = False

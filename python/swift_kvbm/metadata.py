@@ -23,6 +23,8 @@ class Load:
     # Several groups, or a window: it has failed as a whole when any part of it has, and vLLM is
     # told the request, not the blocks.
     whole: bool = False
+    # The step that begins it computes on it: it is over before the forward pass.
+    synchronous: bool = False
 
 
 @dataclass

@@ -18,6 +18,7 @@ from swift_kvbm._native import NO_BLOCK
 from swift_kvbm.adapters import Adapters
 from swift_kvbm.content import Unidentified
 from swift_kvbm.guard import guarded
+from swift_kvbm.lone import LoneRequests
 from swift_kvbm.metadata import KVBMMetadata, KVBMWorkerMetadata, Load
 from swift_kvbm.metrics import Tally
 from swift_kvbm.recording import Entry, Recorder
@@ -71,6 +72,8 @@ class SchedulerHalf:
         self._sequences: dict[str, Sequence] = {}
         # What names requests; replaced where more than tokens and salts is understood.
         self.identities = Identities(Adapters({}), None, block_tokens)
+        # Replaced where loads may be synchronous.
+        self.lone = LoneRequests()
         self._epoch = b""
         self._block_pool: Any = None
         # What happened, for vLLM's metrics.
@@ -86,8 +89,13 @@ class SchedulerHalf:
         self._fences = array("I")
 
     def bind_block_pool(self, pool: Any) -> None:
-        """vLLM's device block pool; only counted, never changed."""
+        """vLLM's device block pool."""
         self._block_pool = pool
+        self.lone.bind_block_pool(pool)
+
+    def entered(self, request: Any) -> None:
+        """`on_new_request`: vLLM has one more."""
+        self.lone.entered(request.request_id)
 
     # MARK: Matching
 
@@ -121,8 +129,13 @@ class SchedulerHalf:
         if pending > 0 and sequence.may_wait(time.monotonic(), STAGING_SECONDS_MAX):
             self.tally.add("kvbm_deferrals")
             return None, False
-        ready = min(ready, count)
-        return (ready * self._block_tokens, True) if ready > 0 else (0, False)
+        tokens = min(ready, count) * self._block_tokens
+        # vLLM has to compute at least one token in the step of a synchronous load.
+        beside = request.num_tokens - 1 - computed
+        sequence.synchronous = beside > 0 and self.lone.may_load(request.request_id, ready)
+        if sequence.synchronous:
+            return min(tokens, beside), False
+        return tokens, tokens > 0
 
     def allocated(self, request: Any, blocks: Any, external: int) -> None:
         """`update_state_after_alloc`: vLLM has taken up `external` tokens of the last match."""
@@ -144,7 +157,10 @@ class SchedulerHalf:
         for window, table in zip(self._windows, tables, strict=False):
             row = array("I", table[first : first + count])
             targets += without(row) if window else row
-        load = Load(request.request_id, targets, count, self._whole_loads)
+        synchronous = sequence is not None and sequence.synchronous
+        load = Load(request.request_id, targets, count, self._whole_loads, synchronous)
+        if synchronous:
+            self.lone.loads(request.request_id, {b for table in tables for b in table[first:]})
         if sequence is not None and self._take_up(sequence, first, load):
             self._loads[sequence.handle] = load
         else:
@@ -251,12 +267,17 @@ class SchedulerHalf:
                 sequence = self._sequences.get(request_id)
                 if sequence is not None:
                     sequence.refused = True
+                    # After a synchronous load that failed the step has stored nothing.
+                    sequence.stored = 0
+                # Also of one that was aborted in the meantime.
+                self.lone.failed(request_id)
 
     # MARK: Ends
 
     @guarded(None)
     def finished(self, request: Any) -> None:
         """The request is over. A load that was handed out goes on, and is reported."""
+        self.lone.left(request.request_id)
         sequence = self._sequences.pop(request.request_id, None)
         if sequence is not None:
             if self.recorder is not None:

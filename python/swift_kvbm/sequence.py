@@ -84,6 +84,8 @@ class Sequence:
     # those with the ones that were to be loaded.
     on_device: int = 0
     found: tuple[int, int] | None = None
+    # Whether what the last match promised is loaded within the step that computes the rest.
+    synchronous: bool = False
     # A load of it failed: nothing is offered to it any more.
     refused: bool = False
     # Whether its KV may be stored.

@@ -13,6 +13,8 @@ from swift_kvbm.metadata import KVBMMetadata, KVBMWorkerMetadata, Load
 
 # The longest wait for running copies when a step's fences are not known.
 DRAIN_TIMEOUT_MS = 30_000
+# Between two looks at the copies that a forward pass waits for.
+SYNCHRONOUS_WAIT_MS = 1_000
 # vLLM sleeps a millisecond after a step without a forward pass and asks again: waiting here instead
 # tells it of a short load in the very step that began it.
 IDLE_WAIT_MS = 3
@@ -23,6 +25,9 @@ class WorkerHalf:
 
     Of several ranks each has its own: all get the same plans, each copies its heads, and vLLM takes
     a load for ended when every rank has reported it. A rank that does not `write` only loads.
+
+    A synchronous load is over before the step's forward pass, and vLLM is told of it only if it
+    failed. Then the step computes on nothing of use, and stores nothing.
 
     A load is in `_loads` from the step that brings it until it is reported, in one and the same
     output: as received, and if it failed with its failed blocks, or as failed as a whole.
@@ -36,6 +41,8 @@ class WorkerHalf:
         self._failed_blocks: set[int] = set()
         self._failed_requests: set[str] = set()
         self._failed_whole: set[str] = set()
+        # Whether the step computes on a load that failed.
+        self._is_spoiled = False
 
     # MARK: The step
 
@@ -63,6 +70,16 @@ class WorkerHalf:
         if not self._start(meta.plan):
             for handle in meta.loads:
                 self._end(handle, 0)
+        self._await_synchronous()
+        self._is_spoiled = any(
+            load.synchronous and loaded < load.count for load, loaded in self._unreported
+        )
+
+    def _await_synchronous(self) -> None:
+        """Bounded by what is queued: copies only move memory, and always end."""
+        while any(load.synchronous for load in self._loads.values()):
+            self._wait(SYNCHRONOUS_WAIT_MS)
+            self._poll_all()
 
     @guarded(False)
     def _start(self, plan: bytes) -> bool:
@@ -78,7 +95,7 @@ class WorkerHalf:
         if self._native is None or not meta.plan:
             return
         # vLLM calls this in a `finally`: with an exception on its way the blocks are not written.
-        if sys.exc_info()[0] is not None:
+        if self._is_spoiled or sys.exc_info()[0] is not None:
             self._native.drop_stores(meta.plan)
         elif self._writes:
             self._native.start_stores(meta.plan)
@@ -88,18 +105,15 @@ class WorkerHalf:
     # MARK: Reports
 
     def received(self, idle: bool = False) -> set[str]:
-        """Requests whose load ended since the last call, each exactly once.
+        """Requests whose asynchronous load ended since the last call, each exactly once.
 
         In an `idle` step, one without a forward pass, it waits a moment for a load that runs.
         `failed_blocks`, `failed_whole` and `meta`, called after this for the same output, hold
         what failed.
         """
         if idle and not self._unreported:
-            self._wait()
-        if not self._poll():
-            # The handle is closed or another process's: nothing is copied any more.
-            for handle in list(self._loads):
-                self._end(handle, 0)
+            self._wait(IDLE_WAIT_MS)
+        self._poll_all()
         ended, self._unreported = self._unreported, []
         for load, loaded in ended:
             if loaded < load.count:
@@ -108,7 +122,7 @@ class WorkerHalf:
                 else:
                     self._failed_blocks.update(load.blocks[loaded:])
                 self._failed_requests.add(load.request_id)
-        return {load.request_id for load, _ in ended}
+        return {load.request_id for load, _ in ended if not load.synchronous}
 
     def failed_blocks(self) -> set[int]:
         """Device blocks of ended loads that hold nothing of use."""
@@ -126,9 +140,15 @@ class WorkerHalf:
         return KVBMWorkerMetadata(failed) if failed else None
 
     @guarded(None)
-    def _wait(self) -> None:
+    def _wait(self, timeout_ms: int) -> None:
         if self._native is not None and self._loads:
-            self._native.wait(IDLE_WAIT_MS)
+            self._native.wait(timeout_ms)
+
+    def _poll_all(self) -> None:
+        if not self._poll():
+            # The handle is closed or another process's: nothing is copied any more.
+            for handle in list(self._loads):
+                self._end(handle, 0)
 
     @guarded(False)
     def _poll(self) -> bool:

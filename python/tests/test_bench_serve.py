@@ -220,7 +220,7 @@ def test_disk_may_take_twice_as_long_as_host():
 
 def test_groups_are_held_against_one_group_by_the_byte():
     what = "time per byte, two groups by one"
-    single = replace(one(), loads=[(0.001, 1 << 20)])
+    single = replace(one(rival="kvbm-async"), loads=[(0.001, 1 << 20)])
     double = replace(one(part="groups"), loads=[(0.0026, 2 << 20)])
     assert verdicts([single]).get(what) is None
     assert verdicts([single, double])[what] == "MISSED"

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 from unittest import mock
 
 import pytest
-from harness.engine import Engine, kv_cache_config, vllm_config
+from harness.config import kv_cache_config, vllm_config
+from harness.engine import Engine
 from harness.model import Shape
 from vllm.distributed.kv_transfer.kv_connector.factory import KVConnectorFactory
 from vllm.distributed.kv_transfer.kv_connector.v1 import KVConnectorRole, supports_hma

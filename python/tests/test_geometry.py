@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from facts_for_tests import facts, layer
-from harness.engine import kv_cache_config, layer_names, layer_spec, vllm_config
+from harness.config import kv_cache_config, layer_names, layer_spec, vllm_config
 from harness.model import Shape
 from vllm.v1.core.kv_cache_utils import get_kv_cache_config_from_groups, get_kv_cache_groups
 from vllm.v1.kv_cache_interface import (

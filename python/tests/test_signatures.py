@@ -12,7 +12,8 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from harness.engine import Engine, kv_cache_config, vllm_config
+from harness.config import kv_cache_config, vllm_config
+from harness.engine import Engine
 from harness.fake import FakeNode
 from harness.fake_engine import fake_engine
 from harness.model import Shape
@@ -159,7 +160,11 @@ def test_attributes_are_found_wherever_a_class_has_them():
 
 
 # Read with a default, or after a look whether it is there.
-OPTIONAL = {"KVCacheConfig": {"kv_tp_replicas"}, "FullAttentionSpec": {"non_causal"}}
+OPTIONAL = {
+    "KVCacheConfig": {"kv_tp_replicas"},
+    "FullAttentionSpec": {"non_causal"},
+    "BlockPool": {"evict_blocks"},
+}
 
 
 def test_what_the_package_reads_is_what_it_checks(tmp_path, monkeypatch):

@@ -20,6 +20,11 @@ VOCABULARY = range(8, 40)
 class WrongBytes(AssertionError):
     """A computed position does not hold what its prefix says."""
 
+    def __init__(self, text: str, index: int = 0) -> None:
+        super().__init__(text)
+        # The block of that position, counted from the beginning of the table.
+        self.index = index
+
 
 def mix(value: int) -> int:
     """A 64-bit finaliser (splitmix64)."""
@@ -101,6 +106,8 @@ class Model:
         self.shape = shape
         self.generation = 0
         self.drafts = drafts
+        # Whether steps are scheduled before the tokens of those before are known.
+        self.runs_ahead = False
         sides = (shape.layers, block_count, shape.heads, shape.block_tokens, shape.words)
         self.memory = np.full(sides, 0xDEADDEADDEADDEAD, dtype=np.uint64)
         raw = torch.from_numpy(self.memory.view(np.int64).reshape(-1)).view(torch.int8)
@@ -108,6 +115,8 @@ class Model:
         self.views = [[layers[layer] for layer in range(count)] for count in shape.group_layers]
         self.rows: dict[str, Row] = {}
         self.checked_positions = self.accepted = self.rejected = 0
+        # Of the last step: requests that computed on wrong bytes.
+        self.wrong: dict[str, WrongBytes] = {}
         heads = heads_in_all or shape.heads
         sides = (len(shape.windows), shape.layers, heads, shape.words)
         seeds = np.arange(np.prod(sides), dtype=np.uint64)
@@ -165,9 +174,31 @@ class Model:
             self._forward(request_id, count, (drafts or {}).get(request_id, []))
             for request_id, count in scheduled.items()
         ]
+        self.wrong = {}
         for request_id, count in computed.items():
-            self._check(request_id, count)
+            try:
+                self._check(request_id, count)
+            except WrongBytes as error:
+                self.wrong[request_id] = error
+                self._spoil(request_id, count, count + scheduled[request_id])
         return sampled
+
+    def excuse(self, invalid_blocks: set[int]) -> None:
+        """Raises what the last step met, unless the scheduler is told not to take its tokens.
+
+        That is so where a block of the table up to the wrong one is reported as invalid.
+        """
+        for request_id, error in self.wrong.items():
+            tables = self.rows[request_id].tables
+            if len(tables) > 1 or invalid_blocks.isdisjoint(tables[0][: error.index + 1]):
+                raise error
+
+    def _spoil(self, request_id: str, begin: int, end: int) -> None:
+        """What is computed on wrong bytes is wrong."""
+        row = self.rows[request_id]
+        for group in range(len(self.shape.windows)):
+            blocks, offsets = self._slots(row, group, begin, end)
+            self._layers(group)[:, blocks, :, offsets] = np.uint64(0x5901_5901_5901_5901)
 
     def _check(self, request_id: str, computed: int) -> None:
         """Every position that the step's first token attends to holds its fingerprint."""
@@ -186,7 +217,8 @@ class Model:
                 raise WrongBytes(
                     f"{request_id}: position {begin + place} of {computed}, group {group}, layer "
                     f"{layer}, head {head} (device block {blocks[place]}) is not what its prefix "
-                    "says"
+                    "says",
+                    int(begin + place) // self.shape.block_tokens,
                 )
 
     def _forward(self, request_id: str, count: int, drafts: list[int]) -> list[int]:
@@ -270,6 +302,10 @@ class Model:
                 row.tables = [list(table) for table in added]
                 fresh += self._unread(row.tables, row.computed)
                 continue
+            # Tokens of a step that computed on a failed load were never sampled.
+            end = row.prompt_length + cached.num_output_tokens[index]
+            if end < len(row.tokens) and not self.runs_ahead:
+                del row.tokens[end:], row.hashes[end:]
             # A scheduler that runs ahead takes every draft in flight for a right one.
             row.computed = min(row.computed, computed)
             for table, blocks in zip(row.tables, added or (), strict=False):

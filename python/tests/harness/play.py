@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .engine import MODEL_LENGTH_MAX, Engine
+from .config import MODEL_LENGTH_MAX
+from .engine import Engine
 from .model import VOCABULARY, mix
 
 STALL_SECONDS_MAX = 60.0
@@ -23,6 +24,8 @@ class Report:
     steps: int = 0
     checked_positions: int = 0
     loads: int = 0
+    # Those of them that were over before their step's forward pass.
+    synchronous_loads: int = 0
     loaded_tokens: int = 0
     failed_blocks: int = 0
     # Those that failed as a whole.
@@ -83,6 +86,7 @@ def play(
     requests: int = 60,
     on_step: Callable[[Engine], None] | None = None,
     resets: bool = True,
+    live_max: int = 12,
     make: Callable[..., Engine] = Engine,
     **options: Any,
 ) -> Report:
@@ -98,7 +102,7 @@ def play(
     engine = make(folder, extra, random.Random(seed + 1), **options)
     report = Report(seed)
     try:
-        _run(engine, rng, report, requests, on_step, resets)
+        _run(engine, rng, report, requests, on_step, resets, live_max)
         _finish(engine, report)
     finally:
         engine.close()
@@ -112,13 +116,14 @@ def _run(
     requests: int,
     on_step: Callable[[Engine], None] | None,
     resets: bool,
+    live_max: int,
 ) -> None:
     # Of its own: what is asked for does not depend on how fast it is answered.
     workload = Workload(random.Random(report.seed + 2))
     moved_at = time.monotonic()
     seen = (0, 0)
     while report.requests < requests or engine.live():
-        if report.requests < requests and rng.random() < 0.35 and len(engine.live()) < 12:
+        if report.requests < requests and rng.random() < 0.35 and len(engine.live()) < live_max:
             engine.add(f"r{report.requests}", *workload.prompt())
             report.requests += 1
         if engine.live() and rng.random() < 0.02:
@@ -164,7 +169,9 @@ def _finish(engine: Engine, report: Report) -> None:
         time.sleep(0.0005)
     report.steps = engine.steps
     report.checked_positions = engine.model.checked_positions
-    report.loads, report.loaded_tokens = len(engine.promised), engine.loaded_tokens
+    report.synchronous_loads = engine.synchronous_loads
+    report.loads = len(engine.promised) + engine.synchronous_loads
+    report.loaded_tokens = engine.loaded_tokens
     report.failed_blocks, report.failed_loads = engine.failed_blocks, engine.failed_loads
     report.accepted, report.rejected = engine.model.accepted, engine.model.rejected
     report.preemptions = engine.preemptions

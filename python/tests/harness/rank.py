@@ -49,8 +49,14 @@ class Rank:
     def execute(self, output: Any, salts: dict[str, str]) -> ModelRunnerOutput:
         """One step."""
         self._take_turn()
-        if self.runner is not None:
-            return self._execute_second(output, salts)
+        run = self._execute_first if self.runner is None else self._execute_second
+        result = run(output, salts)
+        if output.total_num_scheduled_tokens:
+            report = result.kv_connector_output
+            self.model.excuse(set(report.invalid_block_ids) if report is not None else set())
+        return result
+
+    def _execute_first(self, output: Any, salts: dict[str, str]) -> ModelRunnerOutput:
         # V1: fence, state, zeroing; then the connector's life around the forward pass.
         self.connector.handle_preemptions(output.kv_connector_metadata)
         self.model.scribble(self.model.update(output, salts))

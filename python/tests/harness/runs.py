@@ -7,7 +7,8 @@ from typing import Any
 from .play import Report, play
 
 _COUNTS = (
-    *("requests", "aborted", "steps", "checked_positions", "loads", "loaded_tokens"),
+    *("requests", "aborted", "steps", "checked_positions", "loaded_tokens"),
+    *("loads", "synchronous_loads"),
     *("failed_blocks", "failed_loads", "accepted", "rejected"),
     *("preemptions", "deferred", "aborted_while_loading", "resets"),
 )

@@ -1,0 +1,293 @@
+"""Loads within the step that computes the rest: requests that have the engine to themselves."""
+
+import random
+from array import array
+from contextlib import nullcontext
+from types import SimpleNamespace
+from unittest import mock
+
+import pytest
+from harness.engine import Engine
+from harness.isolated import Raised, run_isolated
+from harness.mishaps import Uneven
+from harness.model import WrongBytes
+from harness.play import Workload, play
+from harness.runs import play_seeds, seeds
+from harness.shapes import SHAPES
+from test_scheduler import BLOCK, Recorder, blocks, request, step
+
+from swift_kvbm.lone import BYTES_MAX, LoneRequests
+from swift_kvbm.metadata import KVBMMetadata, KVBMWorkerMetadata, Load
+from swift_kvbm.scheduler import SchedulerHalf
+from swift_kvbm.worker import WorkerHalf
+
+MEBIBYTE = 2**20
+
+
+class Pool:
+    def __init__(self):
+        self.evicted = set()
+
+    def evict_blocks(self, blocks):
+        self.evicted |= blocks
+
+
+def test_only_a_request_that_is_alone_may_load_within_its_step():
+    lone = LoneRequests(block_bytes=BYTES_MAX // 8)
+    assert not lone.may_load("a", 1), "nobody has said that it is there"
+    lone.entered("a")
+    assert not lone.may_load("a", 1), "there is no block pool that could forget"
+    lone.bind_block_pool(Pool())
+    assert lone.may_load("a", 8)
+    assert not lone.may_load("a", 9), "more than BYTES_MAX"
+    assert not lone.may_load("a", 0)
+    lone.entered("b")
+    assert not lone.may_load("a", 1)
+    lone.left("b")
+    assert lone.may_load("a", 1)
+    lone.bind_block_pool(object())
+    assert not lone.may_load("a", 1), "a block pool that cannot forget single blocks"
+
+
+def test_no_load_is_synchronous_unless_that_is_switched_on():
+    lone = LoneRequests()
+    lone.bind_block_pool(Pool())
+    lone.entered("a")
+    assert not lone.may_load("a", 1)
+
+
+def test_only_the_blocks_of_the_last_synchronous_load_are_forgotten():
+    lone, pool = LoneRequests(1), Pool()
+    lone.bind_block_pool(pool)
+    lone.loads("a", {1, 2})
+    lone.failed("b")
+    assert pool.evicted == set()
+    lone.failed("a")
+    assert pool.evicted == {1, 2}
+
+
+# MARK: In the harness
+
+ALONE = {"live_max": 1, "asynchronous": False}
+
+
+def test_requests_that_are_alone_load_within_their_step(make_node, tmp_path):
+    node = make_node(host_capacity=16 * MEBIBYTE)
+    total = play_seeds(tmp_path, node.extra, seeds(6, 200), **ALONE)
+    assert total["synchronous_loads"] == total["loads"] > 0
+    assert total["failed_blocks"] == 0
+
+
+def test_among_others_few_do(make_node, tmp_path):
+    node = make_node(host_capacity=16 * MEBIBYTE)
+    total = play_seeds(tmp_path, node.extra, seeds(6, 60), asynchronous=False)
+    assert 0 < total["synchronous_loads"] < total["loads"] / 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"asynchronous": True},
+        {"drafts": 3},
+        {"ranks": 2},
+        {"shape": SHAPES["hybrid"]},
+        {"shape": SHAPES["sliding"]},
+    ],
+    ids=["asynchronous", "drafts", "ranks", "hybrid", "sliding"],
+)
+def test_where_a_step_cannot_be_undone_none_does(make_node, tmp_path, options):
+    node = make_node(host_capacity=16 * MEBIBYTE)
+    total = play_seeds(tmp_path, node.extra, seeds(2, 30), **{**ALONE, **options})
+    assert total["loads"] > 0 == total["synchronous_loads"]
+
+
+def test_none_does_when_the_user_says_so(make_node, tmp_path):
+    node = make_node(host_capacity=16 * MEBIBYTE)
+    extra = {**node.extra, "synchronous_loads": "never"}
+    total = play_seeds(tmp_path, extra, seeds(2, 30), **ALONE)
+    assert total["loads"] > 0 == total["synchronous_loads"]
+
+
+def play_failing(folder, extra, which, patch=None, **options):
+    """A part of the synchronous loads bring nothing of use behind some block."""
+    made = []
+
+    def make(*arguments, **settings):
+        engine = Engine(*arguments, **settings)
+        Uneven(engine.ranks[0], random.Random(len(made)), 0.2, 0.4)
+        made.append(engine)
+        return engine
+
+    def run():
+        return [play(folder, extra, seed, make=make, **options) for seed in which]
+
+    if patch is None:
+        reports = run()
+    else:
+        with mock.patch(*patch):
+            reports = run()
+    return sum(r.synchronous_loads for r in reports), sum(r.failed_blocks for r in reports)
+
+
+# Now and then a second one comes while the first still computes: it must not find what was spoiled.
+PAIRS = {"live_max": 2, "asynchronous": False, "max_num_batched_tokens": 48}
+
+
+@pytest.mark.parametrize("options", [ALONE, PAIRS], ids=["alone", "pairs"])
+@pytest.mark.parametrize("second_runner", [False, True])
+def test_a_load_that_fails_within_its_step_spoils_nothing(
+    make_node, tmp_path, options, second_runner
+):
+    node = make_node(host_capacity=16 * MEBIBYTE)
+    which = seeds(4, 60)
+    loads, failed_blocks = play_failing(
+        tmp_path, node.extra, which, second_runner=second_runner, **options
+    )
+    assert loads > 0 and failed_blocks > 0
+
+
+def store_all_the_same(self, meta):
+    """Stores what the step has computed, whatever it has computed on."""
+    if self._native is not None and meta.plan:
+        self._native.start_stores(meta.plan)
+
+
+def hide_failures(self):
+    """Tells vLLM of no block that is of no use."""
+    return set()
+
+
+def await_nothing(self):
+    """Lets the forward pass begin while loads run."""
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    "patch",
+    [
+        ("swift_kvbm.worker.WorkerHalf.save", store_all_the_same),
+        ("swift_kvbm.worker.WorkerHalf.failed_blocks", hide_failures),
+        ("swift_kvbm.worker.WorkerHalf._await_synchronous", await_nothing),
+    ],
+    ids=["stored", "hidden", "not awaited"],
+)
+def test_what_keeps_a_failed_load_from_harm_is_needed(make_node, tmp_path, patch):
+    node = make_node(host_capacity=16 * MEBIBYTE)
+    with pytest.raises(Raised) as error:
+        run_isolated(
+            *(play_failing, tmp_path, node.extra, list(range(60))),
+            patch=patch,
+            environment={},
+            **PAIRS,
+        )
+    assert error.value.kind == "WrongBytes"
+
+
+def abort_after_failure(folder, extra, patch=None):
+    """A load fails within its step, its request is aborted, and another one asks for the same."""
+    engine = Engine(folder, extra, random.Random(1))
+    tokens = Workload(random.Random(2)).bases[0]
+
+    def serve(name):
+        engine.add(name, tokens, "", 1)
+        while engine.live():
+            engine.step()
+
+    try:
+        serve("first")
+        engine.ranks[0].connector._attachment.native.drain(10_000)
+        engine.scheduler.reset_prefix_cache()
+        uneven = Uneven(engine.ranks[0], random.Random(3), 0, 1)
+        with mock.patch(*patch) if patch else nullcontext():
+            engine.add("second", tokens, "", 4)
+            while not uneven.failed:
+                engine.step()
+            engine.settle()
+            engine.abort("second")
+            serve("third")
+        assert engine.synchronous_loads > 0
+        return engine.outputs["first"] == engine.outputs["third"]
+    finally:
+        engine.close()
+
+
+def forget_nothing(self, request_id):
+    """Leaves vLLM's prefix cache as it is."""
+
+
+def test_vllm_forgets_the_blocks_that_a_failed_load_spoiled(make_node, tmp_path):
+    node = make_node(host_capacity=16 * MEBIBYTE)
+    assert abort_after_failure(tmp_path, node.extra)
+    with pytest.raises(WrongBytes):
+        patch = ("swift_kvbm.lone.LoneRequests.failed", forget_nothing)
+        abort_after_failure(tmp_path, node.extra, patch)
+
+
+# MARK: Both halves
+
+
+class Native:
+    """A native side whose only load ends as it is told."""
+
+    def __init__(self, loaded):
+        self.loaded, self.calls = loaded, []
+
+    def start_loads(self, plan):
+        self.calls.append("load")
+
+    def wait(self, timeout_ms):
+        self.calls.append("wait")
+
+    def poll(self):
+        return [(1, self.loaded, 2)]
+
+    def start_stores(self, plan):
+        self.calls.append("store")
+
+    def drop_stores(self, plan):
+        self.calls.append("drop")
+
+
+@pytest.mark.parametrize(("loaded", "last", "failed"), [(2, "store", set()), (1, "drop", {6})])
+def test_the_worker_waits_tells_nothing_of_success_and_drops_what_is_spoiled(loaded, last, failed):
+    native = Native(loaded)
+    worker = WorkerHalf(native)
+    load = Load("r", array("I", [5, 6]), 2, synchronous=True)
+    meta = KVBMMetadata(plan=b"plan", loads={1: load})
+    worker.start_loads(meta)
+    assert native.calls == ["load", "wait"]
+    worker.save(meta)
+    assert native.calls[-1] == last
+    assert worker.received() == set()
+    assert worker.failed_blocks() == failed
+    assert (worker.meta() is None) == (not failed)
+
+
+def alone(tokens):
+    half = SchedulerHalf(Recorder(), BLOCK)
+    half.lone = LoneRequests(1)
+    half.bind_block_pool(Pool())
+    one = request(tokens)
+    half.entered(one)
+    return half, one
+
+
+def test_a_whole_prompt_leaves_a_token_to_compute():
+    half, one = alone(4 * BLOCK)
+    assert half.matched(one, 0) == (4 * BLOCK - 1, False)
+    assert half.matched(one, 3 * BLOCK) == (BLOCK - 1, False)
+    half.allocated(one, blocks(1, 2, 3, 4), BLOCK - 1)
+    assert half.build(step(new=[("r", [1, 2, 3, 4], 4 * BLOCK - 1)])).loads[1] == Load(
+        "r", array("I", [4]), 1, synchronous=True
+    )
+
+
+def test_what_a_failed_load_spoiled_is_forgotten_even_of_an_aborted_request():
+    half, one = alone(100)
+    assert half.matched(one, 32) == (64, False)
+    half.allocated(one, blocks(1, 2, 3, 4, 5, 6, 7), 64)
+    half.build(step(new=[("r", [1, 2, 3, 4, 5, 6, 7], 96)], scheduled={"r": 4}))
+    half.finished(one)
+    meta = KVBMWorkerMetadata({"r"})
+    half.finished_loads(SimpleNamespace(kv_connector_worker_meta=meta))
+    assert half._block_pool.evicted == {3, 4, 5, 6, 7}
