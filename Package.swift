@@ -34,7 +34,8 @@ let logic: [Target] = [
     dependencies: ["BlockIdentity", "BlockPolicy", "BlockPool", "BlockEngine"],
     path: "Sources/Testing/KVBMTesting", swiftSettings: [checks]),
   .target(
-    name: "KVBMReplay", dependencies: ["BlockIdentity", "BlockPolicy", "BlockPool"],
+    name: "KVBMReplay",
+    dependencies: ["BlockIdentity", "BlockPolicy", "BlockPool", "BlockEngine"],
     path: "Sources/Testing/KVBMReplay", swiftSettings: [checks]),
 ]
 

@@ -82,3 +82,55 @@ def test_what_is_wrong_is_named(
     done = replay(trace, "--format", "mooncake", "--host-blocks", "3", *arguments)
     assert done.returncode == code
     assert reason in done.stderr
+
+
+def test_the_engine_over_tiers_has_the_hits_of_the_pool_and_more_from_disk(binaries) -> None:
+    common = [TRACE, "--format", "mooncake", "--host-blocks", "1000", "--block-tokens", "512"]
+    done = replay(*common, "--disk-blocks", "0,50000", "--eviction", "lru,leaf-first", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["results"]
+    assert [(row["disk_blocks"], row["eviction"]) for row in rows] == [
+        *((0, "lru"), (0, "leaf-first"), (50_000, "lru"), (50_000, "leaf-first"))
+    ]
+    for row in rows:
+        assert (row["requests"], row["prompt_blocks"]) == (12_031, 288_500)
+        assert row["served"]["mean_seconds"] < row["recomputed"]["mean_seconds"]
+        hits = row["host_hit_blocks"] + row["disk_hit_blocks"]
+        assert row["loaded_bytes"] == hits * 2 * 2**20
+        if row["disk_blocks"]:
+            # Nearly all that a single tier of this size would have.
+            assert 0.33 < row["hit_rate"] < 0.36
+            assert row["written_bytes_per_day"] > row["written_bytes"] > 0
+        else:
+            assert abs(row["hit_rate"] - 0.0445) < 0.001
+            assert row["read_bytes"] == row["written_bytes"] == 0
+    table = replay(*common, "--through", "engine")
+    assert table.returncode == 0, table.stderr
+    lines = table.stdout.splitlines()
+    assert len(lines) == 3 and lines[2].startswith("computed whole")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--host-speed", "1GB/s"], "--host-speed is for --through engine"),
+        (["--through", "pool", "--disk-blocks", "4"], "--disk-blocks is for --through engine"),
+        (["--disk-blocks", "4,-1"], "--disk-blocks 4,-1 must be numbers from 0"),
+        (
+            ["--disk-blocks", "4", "--disk-speed", "fast"],
+            "--disk-speed fast must be bytes a second",
+        ),
+        (["--disk-blocks", "4", "--prefill-speed", "0"], "--prefill-speed 0 must be tokens"),
+        (["--disk-blocks", "4", "--block-bytes", "2GiB"], "--block-bytes 2GiB must be a size"),
+        (["--disk-blocks", "4", "--eviction", "s3-fifo"], "s3-fifo is no policy of a node"),
+        (["--disk-blocks", "4", "--plot", "/tmp/x.svg"], "--plot draws hit rates of a pool"),
+    ],
+)
+def test_what_tiers_cannot_be_is_named(
+    binaries, tmp_path: Path, arguments: list[str], reason: str
+) -> None:
+    trace = tmp_path / "trace"
+    trace.write_text('{"hash_ids": [1]}')
+    done = replay(trace, "--format", "mooncake", "--host-blocks", "3", *arguments)
+    assert done.returncode == 64
+    assert reason in done.stderr

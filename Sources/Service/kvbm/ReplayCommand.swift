@@ -14,6 +14,11 @@ struct ReplayCommand: ParsableCommand {
     discussion: """
       A block counts as hit only when all blocks of its prompt before it do. The optimum is what \
       nobody can beat: it knows the future. A trace may be gzipped.
+
+      With --disk-blocks, or --through engine, the trace is played on the engine that a node runs, \
+      over tiers of these sizes and speeds: what is loaded from where, what is written, and how \
+      long prompts take to load and compute, each by itself, beside computing them whole. \
+      Requests do not wait for one another, but for the disk.
       """)
 
   @Argument(help: "The trace: one request a line.")
@@ -28,14 +33,19 @@ struct ReplayCommand: ParsableCommand {
   @Option(help: "Blocks of the host tier; several with commas.", transform: Self.parseBlocks)
   var hostBlocks: [Int]
 
+  @OptionGroup var tiers: ReplayTierOptions
+
   @Option(
     help: """
       Policies with commas: \(PolicyName.allCases.map(\.rawValue).joined(separator: ", ")); best \
-      is the recommended one, all means every one.
+      is the recommended one, all means every one. Through the engine: those that a node has; its \
+      own is the default there.
       """, transform: Self.parsePolicies)
-  var eviction: [PolicyName] = [.best]
+  var eviction: [PolicyName]?
 
-  @Option(help: "Tokens of one block, for traces of tokens.")
+  @Option(
+    name: [.customLong("block-tokens"), .customLong("block-size")],
+    help: "Tokens of one block, for traces of tokens, and for times.")
   var blockSize = 16
 
   @Option(help: "Write the hit rates over the capacities as a picture (SVG).")
@@ -49,11 +59,14 @@ struct ReplayCommand: ParsableCommand {
   /// - Throws: Exit 65 for a trace with a bad line, 66 for one that cannot be read, 73 for a
   ///   picture that cannot be written.
   func run() throws {
-    guard blockSize > 0 else { throw ValidationError("--block-size is \(blockSize)") }
+    guard blockSize > 0 else { throw ValidationError("--block-tokens is \(blockSize)") }
+    let setups = try tiers.setups(hostBlocks: hostBlocks, blockTokens: blockSize)
     let trace = try load()
     guard trace.blockCount > 0 else {
       throw failure(EX_DATAERR, "\(self.trace) has no blocks")
     }
+    if let setups { return try play(trace, over: setups) }
+    let eviction = eviction ?? [.best]
     var rows: [ReplayRow] = []
     for blocks in hostBlocks {
       let optimum = trace.optimalHitCount(capacity: blocks)
@@ -70,7 +83,7 @@ struct ReplayCommand: ParsableCommand {
             seconds: Self.seconds - started))
       }
     }
-    if let plot { try draw(rows, to: plot) }
+    if let plot { try draw(rows, eviction, to: plot) }
     if !json {
       TextTable.lines(ReplayRow.table(rows)).forEach(printLine)
     } else if rows.count == 1 {
@@ -95,7 +108,7 @@ struct ReplayCommand: ParsableCommand {
     }
   }
 
-  private func draw(_ rows: [ReplayRow], to path: String) throws {
+  private func draw(_ rows: [ReplayRow], _ eviction: [PolicyName], to path: String) throws {
     let lines = eviction.map { policy in
       HitRatePlot.Line(
         name: policy.rawValue,
@@ -115,7 +128,8 @@ struct ReplayCommand: ParsableCommand {
     }
   }
 
-  private func failure(_ code: Int32, _ text: String) -> ExitCode {
+  /// Says what is wrong; to be thrown.
+  func failure(_ code: Int32, _ text: String) -> ExitCode {
     NodeLog.error(text)
     return ExitCode(code)
   }
@@ -136,7 +150,8 @@ struct ReplayCommand: ParsableCommand {
     return names
   }
 
-  private static var seconds: Double {
+  /// A clock.
+  static var seconds: Double {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9

@@ -54,7 +54,8 @@ struct ReplayRow: Encodable {
       }
   }
 
-  private static func percent(_ rate: Double) -> String {
+  /// A rate as it is printed.
+  static func percent(_ rate: Double) -> String {
     let hundredths = Int((rate * 10_000).rounded())
     let rest = hundredths % 100
     return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest) %"
@@ -63,7 +64,7 @@ struct ReplayRow: Encodable {
 
 extension Double {
   /// The nearest number of so many decimal places.
-  fileprivate func rounded(to places: Int) -> Double {
+  func rounded(to places: Int) -> Double {
     let scale = (0..<places).reduce(1.0) { scale, _ in scale * 10 }
     return (self * scale).rounded() / scale
   }

@@ -1,0 +1,94 @@
+import ArgumentParser
+import KVBMNode
+import KVBMReplay
+
+/// What a replay can be played on.
+enum ReplayWay: String, ExpressibleByArgument, CaseIterable {
+  /// A block pool alone: what its policy makes of the trace.
+  case pool
+  /// The engine of a node, over host memory and disk.
+  case engine
+}
+
+/// The tiers of a replay through the engine, and how fast they are.
+struct ReplayTierOptions: ParsableArguments {
+  @Option(help: "Play it on a block pool, or on the engine of a node; engine with --disk-blocks.")
+  var through: ReplayWay?
+
+  @Option(help: "Blocks of the disk tier, 0 for none; several with commas.")
+  var diskBlocks: String?
+
+  @Option(help: "From host memory to the device, as in 10GB/s (the default).")
+  var hostSpeed: String?
+
+  @Option(help: "From and to the disk, as in 2GB/s (the default).")
+  var diskSpeed: String?
+
+  @Option(help: "How fast prompts are computed, as in 5000tok/s (the default).")
+  var prefillSpeed: String?
+
+  @Option(help: "Bytes of one block, as in 2MiB (the default).")
+  var blockBytes: String?
+
+  /// One setup for each pair of capacities; nil for a replay on a pool.
+  ///
+  /// - Throws: `ValidationError` for a value that cannot be, or has no meaning on a pool.
+  func setups(hostBlocks: [Int], blockTokens: Int) throws -> [TierSetup]? {
+    let isOverEngine = through == .engine || diskBlocks != nil && through == nil
+    guard isOverEngine else {
+      for (name, value) in [
+        ("--disk-blocks", diskBlocks), ("--host-speed", hostSpeed), ("--disk-speed", diskSpeed),
+        ("--prefill-speed", prefillSpeed), ("--block-bytes", blockBytes),
+      ] where value != nil {
+        throw ValidationError("\(name) is for --through engine: a pool has one tier and no clock")
+      }
+      return nil
+    }
+    let capacities = try Self.counts(diskBlocks ?? "0")
+    return try hostBlocks.flatMap { host in
+      try capacities.map { disk in
+        var setup = TierSetup(hostBlocks: host, diskBlocks: disk)
+        setup.blockTokens = blockTokens
+        if let hostSpeed { setup.hostSpeed = try Self.speed(hostSpeed, "--host-speed") }
+        if let diskSpeed { setup.diskSpeed = try Self.speed(diskSpeed, "--disk-speed") }
+        if let prefillSpeed { setup.prefillSpeed = try Self.tokens(prefillSpeed) }
+        if let blockBytes { setup.blockBytes = try Self.size(blockBytes) }
+        return setup
+      }
+    }
+  }
+
+  private static func counts(_ text: String) throws -> [Int] {
+    try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+      guard let count = Int(part), (0...Int(Int32.max)).contains(count) else {
+        throw ValidationError(
+          "--disk-blocks \(text) must be numbers from 0 to \(Int32.max) with commas between them")
+      }
+      return count
+    }
+  }
+
+  private static func speed(_ text: String, _ name: String) throws -> Double {
+    let size = text.hasSuffix("/s") ? String(text.dropLast(2)) : text
+    guard let bytes = ByteSize(size)?.bytes, bytes > 0 else {
+      throw ValidationError("\(name) \(text) must be bytes a second, as in 10GB/s or 800MiB/s")
+    }
+    return Double(bytes)
+  }
+
+  private static func tokens(_ text: String) throws -> Double {
+    let number = text.hasSuffix("tok/s") ? String(text.dropLast(5)) : text
+    guard let tokens = Double(number), tokens > 0, tokens.isFinite else {
+      throw ValidationError("--prefill-speed \(text) must be tokens a second, as in 5000tok/s")
+    }
+    return tokens
+  }
+
+  private static func size(_ text: String) throws -> Int {
+    // What is moved is counted in bytes: so many blocks of them must stay a number.
+    guard let bytes = ByteSize(text)?.bytes, (1...1 << 30).contains(bytes) else {
+      throw ValidationError("--block-bytes \(text) must be a size up to 1GiB, as in 2MiB")
+    }
+    return bytes
+  }
+}
