@@ -27,7 +27,10 @@ let logic: [Target] = [
     name: "BlockPool", dependencies: ["BlockIdentity", "BlockPolicy"],
     path: "Sources/Logic/BlockPool", swiftSettings: [checks]),
   .target(
-    name: "BlockEngine", dependencies: ["BlockIdentity", "BlockPool", "BlockPolicy"],
+    name: "PathEstimate", path: "Sources/Logic/PathEstimate", swiftSettings: [checks]),
+  .target(
+    name: "BlockEngine",
+    dependencies: ["BlockIdentity", "BlockPool", "BlockPolicy", "PathEstimate"],
     path: "Sources/Logic/BlockEngine", swiftSettings: [checks]),
   .target(
     name: "KVBMTesting",
@@ -55,6 +58,7 @@ let coreTests: [Target] = [
   .testTarget(name: "BlockIdentityTests", dependencies: ["BlockIdentity"]),
   .testTarget(
     name: "BlockPoolTests", dependencies: ["BlockIdentity", "BlockPolicy", "BlockPool"]),
+  .testTarget(name: "PathEstimateTests", dependencies: ["PathEstimate", "KVBMTesting"]),
   .testTarget(name: "BlockEngineTests", dependencies: ["BlockEngine", "KVBMTesting"]),
   .testTarget(
     name: "KVLayoutTests",

@@ -21,5 +21,5 @@ mkdir -p build/reports
 # Left out: what measures the time of an allocation, which sanitizers replace by their own.
 exec swift test --disable-xctest --sanitize="$kind" --scratch-path "build/swift-$kind" \
   --xunit-output "build/reports/$kind.xml" \
-  --filter '^(BlockIdentity|BlockPool|BlockEngine|KVLayout|Tier)Tests\.' \
+  --filter '^(BlockIdentity|BlockPool|PathEstimate|BlockEngine|KVLayout|Tier)Tests\.' \
   --skip 'BlockPoolTests\.ExtentTests/lazy'

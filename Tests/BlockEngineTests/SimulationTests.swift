@@ -39,6 +39,9 @@ struct SimulationTests {
     #expect(counters.storesTimedOut > 0 && counters.readsTimedOut > 0)
     #expect(counters.writesTimedOut > 0 && counters.stagingExpired > 0)
     #expect(counters.writesDropped > 0 && counters.readsRefused > 0)
+    #expect(tally.choicesChecked > 1000 && tally.loadsRefused > 100 && tally.disksRegained > 0)
+    #expect(counters.positionsFasterThanHost > 50 && counters.positionsFasterThanDisk > 50)
+    #expect(counters.hostTrials > 0 && counters.diskTrials > 0)
   }
 
   @Test("Every planted bug is found, on every seed", arguments: PlantedBug.allCases)

@@ -35,6 +35,7 @@ extension BlockEngine {
   /// All parts are reported: the operation ends.
   mutating func finish(_ id: OperationID, _ now: Time) throws(PoolError) {
     guard let ended = end(id) else { return }
+    countOut(ended, now)
     if ended.kind == .load {
       try finishLoad(ended, id)
     } else {

@@ -24,8 +24,9 @@ extension BlockEngine {
       Operation(
         kind: .load, record: BlockRecord.nothing, classID: groups[0].classID, source: .none,
         target: .none, deadline: now, outstandingParts: ~0 >> UInt32(32 - partCount),
-        owner: id.engine, request: entry))
+        owner: id.engine, request: entry, byteCount: byteCount(of: count, groups)), now)
     requests[entry].load = operation
+    requests[entry].isTrial = false
     onboard(requests[entry].promise, groups, operation, id)
     touchDisk(requests[entry].promise, groups)
     return operation

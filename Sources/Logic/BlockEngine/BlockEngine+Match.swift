@@ -4,6 +4,7 @@ extension BlockEngine {
     _ parentKey: BlockKey, _ now: Time
   ) throws(PoolError) -> Match {
     counters.matches += 1
+    refusal = nil
     guard let keyCount = accept(namespace, keys.count, firstPosition) else { return .none }
     guard let entry = admit(id, namespace) else {
       counters.requestsRefused += 1
@@ -18,8 +19,12 @@ extension BlockEngine {
     let walk = Walk(
       entry: entry, groups: namespaces[Int(namespace.rawValue)], namespace: namespace,
       firstPosition: firstPosition, parentKey: parentKey, offeredCount: min(keyCount, room))
-    let readyCount = try hold(walk, keys, now)
+    var readyCount = try hold(walk, keys, now)
     let pendingCount = try stage(walk, keys, readyCount, now)
+    if pendingCount == 0 && isSlower(walk, readyCount, now) {
+      if !bugs.contains(.cutWindow) || readyCount == 1 { try letGo(entry) }
+      readyCount = bugs.contains(.cutWindow) ? readyCount / 2 : 0
+    }
     counters.readyBlocks += readyCount
     counters.pendingBlocks += pendingCount
     return Match(readyCount: readyCount, pendingCount: pendingCount)
@@ -185,7 +190,7 @@ struct Walk {
   let namespace: NamespaceID
   let firstPosition: Int
   let parentKey: BlockKey
-  let offeredCount: Int
+  var offeredCount: Int
 
   /// The record of the block at an index of the call's keys.
   func record(_ keys: Span<BlockKey>, _ index: Int, _ group: Int) -> BlockRecord {

@@ -43,10 +43,16 @@ extension BlockEngine {
   }
 
   /// Enters an operation. The caller has seen that there is room.
-  mutating func begin(_ operation: Operation) throws(PoolError) -> OperationID {
+  mutating func begin(_ operation: Operation, _ now: Time) throws(PoolError) -> OperationID {
+    var operation = operation
+    operation.begunAt = now
+    if operation.kind != .load {
+      operation.byteCount = pools.slotBytes[Int(operation.classID.rawValue)]
+    }
     guard let id = operations.insert(operation) else {
       throw .exhausted(wanted: 1, available: 0)
     }
+    operations[id]!.queuedBytes = countIn(operation)
     operationCounts[operation.kind] += 1
     guard operation.kind != .load else { return id }
     nextDeadline = min(nextDeadline, operation.deadline)

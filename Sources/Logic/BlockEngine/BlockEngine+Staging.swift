@@ -12,6 +12,8 @@ extension BlockEngine {
       return 0
     }
     if walk.groups.hasWindow { return try stageWindows(walk, keys, readyCount, now) }
+    var walk = walk
+    walk.offeredCount = try worthStaging(walk, keys, readyCount, now)
     let canStage = readyCount < walk.offeredCount && canCover(walk, keys, readyCount)
     guard canStage || !requests[walk.entry].holds.isEmpty else { return 0 }
 
@@ -26,6 +28,14 @@ extension BlockEngine {
     {
       coveredCount += 1
     }
+    // Less than was planned may be worth nothing.
+    if coveredCount > readyCount && coveredCount < walk.offeredCount,
+      try !isWorthStaging(walk, keys, readyCount, coveredCount, now)
+    {
+      coveredCount = readyCount
+      old = holds[settledCount...] + old
+      holds.removeLast(holds.count - settledCount)
+    }
     if readyCount > 0 && holds.count > settledCount {
       try holdAnchor(walk, readyCount, &holds, before: settledCount)
     }
@@ -37,7 +47,7 @@ extension BlockEngine {
   }
 
   /// Whether every group has the block, somewhere.
-  private func canCover(_ walk: Walk, _ keys: Span<BlockKey>, _ index: Int) -> Bool {
+  func canCover(_ walk: Walk, _ keys: Span<BlockKey>, _ index: Int) -> Bool {
     walk.groups.indices.allSatisfy { isKnown(keys[index], $0, walk) }
   }
 
@@ -154,7 +164,7 @@ extension BlockEngine {
   }
 
   /// Starts to read a known block from disk into a new host block.
-  private mutating func beginRead(
+  mutating func beginRead(
     _ record: BlockRecord, _ classID: ClassID, _ now: Time
   ) throws(PoolError) -> OperationID? {
     guard let source = pools[.disk, classID].pool.block(for: record.indexKey) else { return nil }
@@ -167,7 +177,7 @@ extension BlockEngine {
     let operation = try begin(
       Operation(
         kind: .read, record: record, classID: classID, source: source, target: target,
-        deadline: now + limits.transferNanoseconds, outstandingParts: 1))
+        deadline: now + limits.transferNanoseconds, outstandingParts: 1), now)
     effects.append(
       .read(
         operation, record, from: BlockRef(tier: .disk, classID: classID, block: source),

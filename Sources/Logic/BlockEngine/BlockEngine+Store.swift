@@ -71,7 +71,7 @@ extension BlockEngine {
       Operation(
         kind: .store, record: record, classID: place.classID, source: .none, target: target,
         deadline: now + limits.storeNanoseconds,
-        outstandingParts: ~0 >> UInt32(32 - place.partCount), owner: id.engine))
+        outstandingParts: ~0 >> UInt32(32 - place.partCount), owner: id.engine), now)
     effects.append(
       .offload(
         operation, id, position: Int(record.position), group: Int(record.group),
@@ -139,7 +139,7 @@ extension BlockEngine {
     let operation = try begin(
       Operation(
         kind: .write, record: record, classID: classID, source: entry.block, target: target,
-        deadline: now + limits.transferNanoseconds, outstandingParts: 1))
+        deadline: now + limits.transferNanoseconds, outstandingParts: 1), now)
     effects.append(
       .write(
         operation, record, from: BlockRef(tier: .host, classID: classID, block: entry.block),

@@ -75,5 +75,6 @@ extension BlockEngine {
     for entry in requests.liveEntries where requests[entry].id.engine == engine {
       try drop(entry)
     }
+    if !bugs.contains(.forgetOwner) { speeds.forget(engine) }
   }
 }

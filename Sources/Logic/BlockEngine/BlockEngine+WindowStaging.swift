@@ -16,6 +16,9 @@ extension BlockEngine {
     let begun = requests[walk.entry].stagingTarget - walk.firstPosition
     if begun > readyCount { target = chooseTarget(walk, keys, readyCount, upTo: begun) }
     if target == readyCount { target = chooseTarget(walk, keys, readyCount) }
+    if target > readyCount, try !isWorthStaging(walk, keys, readyCount, target, now) {
+      target = readyCount
+    }
     requests[walk.entry].stagingTarget = walk.firstPosition + target
     if target > readyCount {
       // There was room for all of it. Should one be refused, the rest goes with the next match.

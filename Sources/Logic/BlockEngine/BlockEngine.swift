@@ -21,6 +21,9 @@ public struct BlockEngine: ~Copyable {
   /// call.
   public internal(set) var fault: BrokenInvariant?
 
+  /// What the last `match` held back because computing it is expected to be faster, if anything.
+  public internal(set) var refusal: LoadRefusal?
+
   /// Only verified blocks are registered in the host tier: registered *is* ready.
   var pools: PoolTable
   /// `[namespace][group]`
@@ -42,6 +45,8 @@ public struct BlockEngine: ~Copyable {
   var arrivingOnDisk: [Place: OperationID] = [:]
   var writeQueue: WriteQueue
   var evictedBuffer: [Evicted] = []
+  /// How fast ways and engines are.
+  var speeds: SpeedBook
   var hostAdmission: any AdmissionPolicy
   var diskAdmission: any AdmissionPolicy
   let seed: UInt64
@@ -80,6 +85,7 @@ public struct BlockEngine: ~Copyable {
     operations = IDTable(capacity: limits.operationLimit, epoch: epoch)
     requests = RequestTable(capacity: limits.requestLimit)
     writeQueue = WriteQueue(capacity: limits.writeQueueLimit)
+    speeds = SpeedBook(limits)
   }
 }
 

@@ -76,6 +76,17 @@ public struct Counters: Equatable, Sendable {
   /// windows.
   public var shortLoadsRefused = 0
 
+  /// Positions that were ready and not promised, since computing them is expected to be faster.
+  public var positionsFasterThanHost = 0
+  /// Positions that were known and not staged, since computing them is expected to be faster.
+  public var positionsFasterThanDisk = 0
+  /// Matches whose known positions were not staged, since the disk would bring none in time.
+  public var stagingsTooLate = 0
+  /// Loads that were granted all the same, to see how fast loads are now.
+  public var hostTrials = 0
+  /// Times that a few blocks were read all the same, for nobody, to see how fast the disk is now.
+  public var diskTrials = 0
+
   /// All zero.
   public init() {}
 
@@ -111,6 +122,10 @@ extension Counters {
       ("storesNotAdmitted", \.storesNotAdmitted), ("writesNotAdmitted", \.writesNotAdmitted),
       ("writesDropped", \.writesDropped), ("writesLapsed", \.writesLapsed),
       ("invalidCalls", \.invalidCalls), ("shortLoadsRefused", \.shortLoadsRefused),
+      ("positionsFasterThanHost", \.positionsFasterThanHost),
+      ("positionsFasterThanDisk", \.positionsFasterThanDisk),
+      ("stagingsTooLate", \.stagingsTooLate),
+      ("hostTrials", \.hostTrials), ("diskTrials", \.diskTrials),
     ]
   }
 }

@@ -31,6 +31,12 @@ public struct Limits: Sendable {
   /// From a match until its pins go, unless it is committed or its step ends: a back-stop.
   public var leaseNanoseconds: UInt64 = 1_000_000_000
 
+  /// Whether a prefix that is there is loaded though computing it would be faster.
+  public var loadDecision = LoadDecision.measured
+  /// From when a way is given up as slower than computing until it is tried again; later trials are
+  /// further apart. What was measured longer ago than 16 times this counts half at most.
+  public var trialNanoseconds: UInt64 = 1_000_000_000
+
   /// The defaults.
   public init() {}
 

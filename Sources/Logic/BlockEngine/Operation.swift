@@ -31,6 +31,11 @@ struct Operation {
   var owner: EngineID?
   /// The table entry of the request that a load belongs to.
   var request = -1
+  /// What it moves; of no meaning for stores.
+  var byteCount = 0
+  /// When it began, and the bytes that were on its way then, its own included.
+  var begunAt = Time(nanoseconds: 0)
+  var queuedBytes = 0
 
   /// The tier of the target.
   var tier: Tier { kind == .write ? .disk : .host }

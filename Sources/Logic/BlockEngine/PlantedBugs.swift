@@ -1,7 +1,7 @@
 /// Defects that a simulation plants, to prove that it would find them. Empty everywhere else.
 package struct PlantedBugs: OptionSet, Sendable {
-  package let rawValue: UInt32
-  package init(rawValue: UInt32) { self.rawValue = rawValue }
+  package let rawValue: UInt64
+  package init(rawValue: UInt64) { self.rawValue = rawValue }
 
   /// A block is registered as soon as its first part succeeded.
   package static let registerEarly = PlantedBugs(rawValue: 1 << 0)
@@ -59,4 +59,10 @@ package struct PlantedBugs: OptionSet, Sendable {
   package static let stageShort = PlantedBugs(rawValue: 1 << 26)
   /// After a write has failed nothing is written any more.
   package static let giveUpDisk = PlantedBugs(rawValue: 1 << 27)
+  /// A way that is slower than computing is never tried again.
+  package static let neverTry = PlantedBugs(rawValue: 1 << 40)
+  /// Half of a ready prefix is promised where it is not worth its load.
+  package static let cutWindow = PlantedBugs(rawValue: 1 << 41)
+  /// Of what a load moves only the first group counts.
+  package static let countOneGroup = PlantedBugs(rawValue: 1 << 42)
 }

@@ -18,6 +18,8 @@ struct Request {
   var isCancelled = false
   /// Positions from here on are not offered: a load or a read of them failed.
   var offerLimit = Int.max
+  /// It loads although computing is expected to be faster, so that the way's speed stays known.
+  var isTrial = false
   /// Whether the engine's lists of requests with leases and with holds have this one.
   var isLeased = false
   var isStaging = false

@@ -25,6 +25,9 @@ struct SimulationRun: Encodable {
   let stagedBlocks: Int
   let loads: Int
   let recoveries: Int
+  /// Prefixes that were computed since that was faster, and disks that came back from being slow.
+  let loadsRefused: Int
+  let disksRegained: Int
   let stepsPerSecond: Int
   let planted: String?
   let failure: Failure?
@@ -81,6 +84,8 @@ struct SimulationRun: Encodable {
     stagedBlocks = counters.blocksStaged
     loads = tally.loadsEnded
     recoveries = tally.recoveries
+    loadsRefused = tally.loadsRefused
+    disksRegained = tally.disksRegained
     self.stepsPerSecond = stepsPerSecond
     planted = bug?.rawValue
     self.failure = failure

@@ -9,6 +9,8 @@ public enum PlantedBug: String, CaseIterable, Sendable {
   case waitForever, giveUpDisk
   // Where groups are windowed.
   case shortWindow, wrongEnd, ignoreHole, grantShorter, storeDropped, stopAtDropped, stageShort
+  // Where it is weighed whether to load.
+  case neverTry, cutWindow, countOneGroup
   /// The disk driver reports success without looking at checksums.
   case skipVerification
   /// Ranks load without looking at checksums.
@@ -51,6 +53,9 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     case .storeDropped: .storeDropped
     case .stopAtDropped: .stopAtDropped
     case .stageShort: .stageShort
+    case .neverTry: .neverTry
+    case .cutWindow: .cutWindow
+    case .countOneGroup: .countOneGroup
     case .skipVerification, .skipHostVerification, .keepEpoch, .reportSuccess, .sharedRoot: []
     }
   }

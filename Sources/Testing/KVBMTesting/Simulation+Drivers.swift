@@ -84,6 +84,7 @@ extension Simulation {
     case .offload: deadline = now + limits.storeNanoseconds
     case .read, .write:
       deadline = now + limits.transferNanoseconds
+      runAt += diskDelay
       if step < slowBefore { runAt += UInt64(random.below(4000)) }
     }
     jobs.append(

@@ -115,6 +115,7 @@ extension Simulation {
     prompts = [:]
     loads = [:]
     refused = []
+    trials = []
     extents = Self.makeExtents()
     scanned = [[], []]
     told = Self.noNews

@@ -22,6 +22,7 @@ extension Simulation {
     if let prompt = prompts[first] {
       forget(first)
       bringBack(prompt, runtime)
+      if fault == nil { regainDisk(prompt, runtime) }
     }
     engine.detach(runtime.id, now: time)
     settle()
@@ -33,12 +34,13 @@ extension Simulation {
     var isBack = (host: false, disk: false)
     for _ in 0..<Self.tryLimit where !(isBack.host && isBack.disk) {
       store(prompt, runtime)
-      isBack.host = load(prompt, runtime)
-      for index in extents.indices where extents[index].tier == .host { retireExtent(index) }
-      for index in extents.indices where !extents[index].isUsable { addExtent(index) }
+      isBack.host = load(prompt, runtime) == prompt.keys.count
+      loseHost()
       // A request may wait for as long as its deadline; another one goes on where it stopped.
       isBack.disk = false
-      for _ in 0..<Self.tryLimit where !isBack.disk { isBack.disk = load(prompt, runtime) }
+      for _ in 0..<Self.tryLimit where !isBack.disk {
+        isBack.disk = load(prompt, runtime) == prompt.keys.count
+      }
     }
     check(isBack.host, "nothing goes wrong any more, and what is stored is not found")
     check(isBack.disk, "nothing goes wrong any more, and what is on disk is not found")
@@ -60,8 +62,9 @@ extension Simulation {
 
   /// Asks for the prompt until it is ready or nothing is pending, and loads what is ready.
   ///
-  /// - Returns: Whether that was all of it, intact.
-  private mutating func load(_ prompt: Prompt, _ runtime: Runtime) -> Bool {
+  /// - Returns: How much of it that was, where it was intact.
+  @discardableResult
+  private mutating func load(_ prompt: Prompt, _ runtime: Runtime) -> Int {
     let id = begin(prompt, runtime)
     defer { forget(id) }
     var match = Match.none
@@ -72,15 +75,65 @@ extension Simulation {
       if match.pendingCount == 0 { break }
       pass()
     }
-    guard match.readyCount > 0 else { return false }
+    guard match.readyCount > 0 else { return 0 }
     guard let operation = engine.commit(id, count: match.readyCount, now: time) else {
       check(false, "a promise was not kept")
-      return false
+      return 0
     }
     loads[operation] = Load(request: id, firstPosition: 0, count: match.readyCount)
     for _ in 0..<100 where loads[operation] != nil { pass() }
     check(loads[operation] == nil, "a load never ended")
-    return match.readyCount == prompt.keys.count && !refused.contains(id)
+    return refused.contains(id) ? 0 : match.readyCount
+  }
+
+  // MARK: A disk that was slow
+
+  /// A disk that is slower than computing is given up; when it is fast again it is used again.
+  private mutating func regainDisk(_ prompt: Prompt, _ runtime: Runtime) {
+    computeSteadily(runtime)
+    diskDelay = 900
+    var isGivenUp = false
+    for _ in 0..<Self.trialLimit where !isGivenUp {
+      // With nothing on the way: it is the disk that is slow, and not its queue.
+      for _ in 0..<100 where engine.operationCount > 0 { pass() }
+      loseHost()
+      let (refusalCount, pendingCount) = (diskRefusalCount, engine.counters.pendingBlocks)
+      load(prompt, runtime)
+      isGivenUp =
+        diskRefusalCount > refusalCount && engine.counters.pendingBlocks == pendingCount
+    }
+    diskDelay = 0
+    guard isGivenUp else { return }
+    var isBack = false
+    for _ in 0..<Self.trialLimit where !isBack {
+      for _ in 0..<20 { pass() }
+      loseHost()
+      isBack = load(prompt, runtime) > 0
+    }
+    check(isBack, "a disk that was slow is fast again, and is not used")
+    if isBack { tally.disksRegained += 1 }
+  }
+
+  private var diskRefusalCount: Int {
+    engine.counters.positionsFasterThanDisk + engine.counters.stagingsTooLate
+  }
+
+  /// Trials are at most 64 times their first interval apart, and a few of them are enough.
+  private static let trialLimit = 200
+
+  /// So slowly that what a fast disk has is worth it, and what a slow one has is not.
+  private mutating func computeSteadily(_ runtime: Runtime) {
+    for _ in 0..<PrefillEstimate.sampleCountMin {
+      engine.note(
+        prefill: PrefillEstimate.Sample(
+          tokenCount: 256, contextTokenCount: 32_640, nanoseconds: 256 * 150),
+        blockTokens: Self.blockTokens, of: runtime.id)
+    }
+  }
+
+  private mutating func loseHost() {
+    for index in extents.indices where extents[index].tier == .host { retireExtent(index) }
+    for index in extents.indices where !extents[index].isUsable { addExtent(index) }
   }
 
   private mutating func begin(_ prompt: Prompt, _ runtime: Runtime) -> RequestID {

@@ -48,6 +48,7 @@ extension Simulation {
     let rest = prompt.keys.count - first
     let keys = prompt.keys[first...].prefix(random.oneIn(8) ? 1 + random.below(rest) : rest)
     let refusedCount = engine.counters.requestsRefused
+    let before = weighing(prompt, id, first, Array(keys))
     let match = engine.match(
       id, in: NamespaceID(UInt16(prompt.namespace)), keys: Array(keys), firstPosition: first,
       parentKey: prompt.parentKeys[first], now: time)
@@ -59,7 +60,10 @@ extension Simulation {
     tally.pendingBlocks += match.pendingCount
     checkMatch(match, id, first)
     let isRefused = engine.counters.requestsRefused > refusedCount
-    if !isRefused { checkPrefix(match, id, Array(keys)) }
+    if !isRefused {
+      checkPrefix(match, id, Array(keys))
+      checkChoice(match, id, before)
+    }
     guard match.readyCount > 0, random.oneIn(2) else { return }
     take(match, id, first)
   }
@@ -83,6 +87,7 @@ extension Simulation {
     tell("\(operation.words): \(id.words) takes up \(count)")
     loads[operation] = Load(request: id, firstPosition: first, count: count)
     prompts[id]?.pendingSince = nil
+    trials.remove(id)
   }
 
   private mutating func checkMatch(_ match: Match, _ id: RequestID, _ first: Int) {

@@ -10,7 +10,7 @@ extension Simulation {
   var failedReadCount: Int { engine.counters.readsFailed + engine.counters.readsTimedOut }
 
   /// Calls `body` with the index and the group of each block that a prefix of `count` needs.
-  private func forEachNeeded(
+  func forEachNeeded(
     _ namespace: Int, _ count: Int, _ body: (_ index: Int, _ group: Int) -> Void
   ) {
     for (group, place) in Self.namespaces[namespace].enumerated() {
@@ -33,7 +33,7 @@ extension Simulation {
     let isFree =
       !refused.contains(id) && !loads.values.contains { $0.request == id }
       && failedReadCount == prompt.failedReadCount
-    if isFree {
+    if isFree && engine.refusal?.tier != .host {
       let longer = (match.readyCount..<keys.count).first { isReady(namespace, keys, $0 + 1) }
       check(longer == nil, "a longer prefix is ready than the one that was promised")
     }
@@ -50,7 +50,7 @@ extension Simulation {
   }
 
   /// Whether a prefix can be used at once, by what the engine has told.
-  private func isReady(_ namespace: Int, _ keys: [BlockKey], _ count: Int) -> Bool {
+  func isReady(_ namespace: Int, _ keys: [BlockKey], _ count: Int) -> Bool {
     var isReady = true
     forEachNeeded(namespace, count) { index, group in
       let column = Int(Self.namespaces[namespace][group].classID.rawValue)

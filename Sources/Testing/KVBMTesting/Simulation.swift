@@ -42,6 +42,10 @@ public struct Simulation: ~Copyable {
   /// Until these steps the disk is slow, and full.
   var slowBefore = 0
   var fullBefore = 0
+  /// What every read and write takes longer.
+  var diskDelay: UInt64 = 0
+  /// Requests that load although computing is faster.
+  var trials: Set<RequestID> = []
   /// How far the engine's clock is ahead of everybody else's.
   var clockSkew: UInt64 = 0
   private var drained: [Effect] = []
@@ -116,6 +120,12 @@ public struct Simulation: ~Copyable {
     public var recoveries = 0
     /// Copies that moved bytes after the engine had given them up.
     public var copiesAfterTimeout = 0
+    /// Prefixes, or parts of them, that were held back since computing them is faster.
+    public var loadsRefused = 0
+    /// Promises and stagings that were held against a naive weighing.
+    public var choicesChecked = 0
+    /// Times that a slow disk was given up, became fast, and was used again.
+    public var disksRegained = 0
     /// What went wrong, by kind.
     public var mishaps = MishapCounts()
     /// Those of all engines that were before this one, one after the other.
@@ -170,6 +180,7 @@ public struct Simulation: ~Copyable {
     limits.storeNanoseconds = 1200
     limits.stagingNanoseconds = 600
     limits.leaseNanoseconds = 100
+    limits.trialNanoseconds = 400
     self.limits = limits
     self.bug = bug
     machines = (0..<2).map {
@@ -264,6 +275,7 @@ public struct Simulation: ~Copyable {
     case 86 where random.oneIn(10): slowDisk()
     case 87 where random.oneIn(10): fillDisk()
     case 88 where random.oneIn(40): recover()
+    case 89..<93: notePrefill()
     default: break
     }
   }
