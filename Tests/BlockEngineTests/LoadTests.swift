@@ -10,6 +10,7 @@ struct LoadTests {
     var rig = try Rig(parts: parts, change)
     _ = try rig.store(request(99), keys(0..<count))
     try rig.finishAll(partCount: parts)
+    rig.engine.cancel(request(99))
     return rig
   }
 
@@ -149,6 +150,7 @@ struct LoadTests {
     // The store went in two calls, for the same reason.
     _ = try rig.store(request(99), keys(2..<3), first: 2)
     try rig.finishAll()
+    rig.engine.cancel(request(99))
     #expect(try rig.match(request(1), keys(0..<3)).readyCount == 2)
     #expect(try rig.match(request(2), keys(0..<1)).readyCount == 1)
     #expect(try rig.match(request(3), keys(0..<1)) == .none)

@@ -12,7 +12,7 @@ struct Rig: ~Copyable {
   /// - Parameter windows: `[group]`, where not all groups are full.
   init(
     host: Int = 8, disk: Int = 0, parts: Int = 1, groups: Int = 1, windows: [Int?]? = nil,
-    _ change: (inout Limits) -> Void = { _ in }
+    eviction: Eviction = Eviction(), _ change: (inout Limits) -> Void = { _ in }
   ) throws {
     var limits = Limits()
     limits.requestLimit = 8
@@ -21,7 +21,7 @@ struct Rig: ~Copyable {
     limits.writeLimit = 8
     limits.writeQueueLimit = 8
     change(&limits)
-    engine = BlockEngine(limits: limits, epoch: 1, seed: 5)
+    engine = BlockEngine(limits: limits, epoch: 1, seed: 5, eviction: eviction)
     let classID = try engine.open(slotBytes: 64, host: host, disk: disk)
     let namespace = try engine.open(
       windows: windows ?? Array(repeating: nil, count: groups), parts: parts, in: classID)
@@ -39,9 +39,11 @@ struct Rig: ~Copyable {
     try engine.checkInvariants()
   }
 
-  mutating func match(_ id: RequestID, _ keys: [BlockKey], first: Int = 0) throws -> Match {
+  mutating func match(
+    _ id: RequestID, _ keys: [BlockKey], first: Int = 0, parentKey: BlockKey = root
+  ) throws -> Match {
     let match = engine.match(
-      id, in: namespace, keys: keys, firstPosition: first, parentKey: root, now: now)
+      id, in: namespace, keys: keys, firstPosition: first, parentKey: parentKey, now: now)
     try settle()
     return match
   }

@@ -103,6 +103,7 @@ struct WriteTests {
     }
     _ = try rig.match(request(2), [key(0, sequence: 0)])
     try rig.report(#require(try rig.commit(request(2), 1)))
+    rig.engine.cancel(request(2))
     rig.effects = []
     _ = try rig.store(request(1), [key(0, sequence: 3)])
     try rig.report(#require(rig.take().first))

@@ -2,6 +2,7 @@ extension BlockEngine {
   mutating func note(
     _ reported: OperationID, _ part: Int, _ outcome: Outcome, _ now: Time
   ) throws(PoolError) {
+    advance(to: now)
     // A report before its time, after its operation's end, or from before a restart changes
     // nothing.
     let id = bugs.contains(.acceptStale) ? operations.successor(of: reported) : reported
@@ -40,6 +41,7 @@ extension BlockEngine {
       try finishLoad(ended, id)
     } else {
       try finishTransfer(ended, now)
+      try endPending(ended.use)
     }
   }
 
@@ -107,7 +109,11 @@ extension BlockEngine {
     switch operation.kind {
     case .store:
       counters.blocksStored += 1
-      try considerWrite(operation.classID, block, now)
+      if let use = operation.use {
+        let position = Int(operation.record.position)
+        uses[use].note(operation.record.key, at: position, wasThere: false)
+      }
+      try considerWrite(operation.classID, block, operation.use, now)
     case .read:
       counters.blocksStaged += 1
       pools[.disk, operation.classID].notes[operation.source.slot].failureCount = 0
@@ -116,7 +122,12 @@ extension BlockEngine {
     case .load:
       break
     }
-    try pools[operation.tier, operation.classID].pool.release(block)
+    // Without a use nobody will speak of the block again.
+    if operation.use == nil && operation.kind != .read {
+      try pools[operation.tier, operation.classID].pool.release(block)
+    } else {
+      try pools[operation.tier, operation.classID].pool.unpin(block)
+    }
     try beginWrites(now)
   }
 
@@ -172,8 +183,8 @@ extension BlockEngine {
   mutating func unpinSource(of operation: Operation) throws(PoolError) {
     switch operation.kind {
     case .read where bugs.contains(.unpinnedRead): break
-    case .read: try pools[.disk, operation.classID].pool.release(operation.source)
-    case .write: try pools[.host, operation.classID].pool.release(operation.source)
+    case .read: try pools[.disk, operation.classID].pool.unpin(operation.source)
+    case .write: try pools[.host, operation.classID].pool.unpin(operation.source)
     case .store, .load: break
     }
   }

@@ -38,7 +38,7 @@ extension BlockEngine {
       if pools[.host, classID].notes[hold.block.slot].holdCount == 0 {
         pools[.host, classID].stagedBlockCount -= 1
       }
-      return try pools[.host, classID].pool.release(hold.block)
+      return try pools[.host, classID].pool.unpin(hold.block)
     }
     guard operations[operation] != nil else { return }
     let waiter = Waiter(request: entry, position: hold.position, group: hold.group)

@@ -17,6 +17,7 @@ extension BlockEngine {
     var expected = [Expected](repeating: Expected(), count: 2 * pools.classCount)
     try checkRequests(&expected)
     try checkOperations(&expected)
+    try checkUses()
     for index in 0..<pools.classCount {
       let classID = ClassID(UInt8(index))
       for tier in Tier.allCases {
@@ -129,6 +130,29 @@ extension BlockEngine {
     try require(counts[.write] <= limits.writeLimit, "too many writes")
     try require(counts[.load] <= requests.count, "too many loads")
     try require(waiterCount <= stagingClaimCount, "more waiters than claims")
+  }
+
+  /// Each use belongs to one request, or is over and waits for what is under way.
+  private func checkUses() throws(BrokenInvariant) {
+    var pending: [Int: Int] = [:]
+    operations.visit { _, operation in
+      if let use = operation.use { pending[use, default: 0] += 1 }
+    }
+    writeQueue.visit { if let use = $0.use { pending[use, default: 0] += 1 } }
+    var owned: Set<Int> = []
+    for entry in requests.liveEntries {
+      let use = requests[entry].use
+      try require(
+        uses.isLive(use) && uses[use].namespace == requests[entry].namespace,
+        "a request without a use")
+      try require(owned.insert(use).inserted && !uses[use].isOver, "two requests with one use")
+    }
+    for use in uses.liveEntries {
+      let count = pending.removeValue(forKey: use) ?? 0
+      try require(uses[use].pendingCount == count, "a use waits for what is not under way")
+      try require(owned.contains(use) || uses[use].isOver && count > 0, "a use of nobody")
+    }
+    try require(pending.isEmpty, "something under way is part of no use")
   }
 
   /// Whether the slot's bytes may be read or written on behalf of this id; see `BlockPool.isHeld`.

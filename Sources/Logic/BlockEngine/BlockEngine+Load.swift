@@ -28,7 +28,6 @@ extension BlockEngine {
     requests[entry].load = operation
     requests[entry].isTrial = false
     onboard(requests[entry].promise, groups, operation, id)
-    touchDisk(requests[entry].promise, groups)
     return operation
   }
 
@@ -60,24 +59,9 @@ extension BlockEngine {
       let rest = row.dropFirst(groups[group].neededCount(of: count))
       kept.blocks += promise.blocks[row.lowerBound..<rest.lowerBound]
       if bugs.contains(.leakRest) { continue }
-      try pools[.host, groups[group].classID].pool.release(promise.blocks.span.extracting(rest))
+      try pools[.host, groups[group].classID].pool.unpin(promise.blocks.span.extracting(rest))
     }
     requests[entry].promise = kept
-  }
-
-  /// The disk copies of what is loaded are used as well, or the prompts that are asked for most
-  /// would be the first to leave the disk.
-  private func touchDisk(_ promise: Promise, _ groups: [GroupPlace]) {
-    for (group, row) in promise.rows(groups).enumerated() {
-      let classID = groups[group].classID
-      guard pools[.disk, classID].pool.counts.cached > 0 else { continue }
-      for block in promise.blocks[row].reversed() {
-        let name = pools[.host, classID].records[block.slot].indexKey
-        if let copy = pools[.disk, classID].pool.block(for: name) {
-          try? pools[.disk, classID].pool.touch(copy)
-        }
-      }
-    }
   }
 
   /// The last rank has reported: the device's blocks are quiet.
@@ -96,7 +80,7 @@ extension BlockEngine {
     effects.append(.loadEnded(id, requests[entry].id, loadedCount: load.hasFailed ? 0 : count))
     requests[entry].load = nil
     try release(heldBy: entry)
-    if requests[entry].isCancelled { forget(entry) }
+    if requests[entry].isCancelled { try forget(entry) }
   }
 
   /// A rank found wrong bytes in the host tier: none of the load's blocks is offered any more.

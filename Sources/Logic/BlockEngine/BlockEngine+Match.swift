@@ -5,22 +5,22 @@ extension BlockEngine {
   ) throws(PoolError) -> Match {
     counters.matches += 1
     refusal = nil
+    advance(to: now)
     guard let keyCount = accept(namespace, keys.count, firstPosition) else { return .none }
-    guard let entry = admit(id, namespace) else {
+    guard let entry = try admit(id, namespace) else {
       counters.requestsRefused += 1
       return .none
     }
     guard requests[entry].load == nil else { return .none }
-    if requests[entry].namespace != namespace {
-      try letGo(entry)
-      requests[entry].namespace = namespace
-    }
     let room = max(0, requests[entry].offerLimit - firstPosition)
     let walk = Walk(
       entry: entry, groups: namespaces[Int(namespace.rawValue)], namespace: namespace,
       firstPosition: firstPosition, parentKey: parentKey, offeredCount: min(keyCount, room))
     var readyCount = try hold(walk, keys, now)
+    let foundCount = readyCount
+    noteFound(walk, keys, foundCount)
     let pendingCount = try stage(walk, keys, readyCount, now)
+    if pendingCount == 0 { judge(requests[entry].use, walk, keys, from: foundCount) }
     if pendingCount == 0 && isSlower(walk, readyCount, now) {
       if !bugs.contains(.cutWindow) || readyCount == 1 { try letGo(entry) }
       readyCount = bugs.contains(.cutWindow) ? readyCount / 2 : 0
@@ -45,10 +45,33 @@ extension BlockEngine {
     return min(keyCount, limits.keyLimit)
   }
 
-  /// The entry of a request that is known, or could be made so.
-  private mutating func admit(_ id: RequestID, _ namespace: NamespaceID) -> Int? {
-    if let entry = requests.entry(of: id) { return requests[entry].isCancelled ? nil : entry }
-    return requests.insert(Request(id: id, namespace: namespace))
+  /// The entry of a request that is known, or could be made so. In another namespace than before
+  /// it begins anew, unless it is loading.
+  mutating func admit(_ id: RequestID, _ namespace: NamespaceID) throws(PoolError) -> Int? {
+    guard let entry = requests.entry(of: id) else {
+      guard requests.hasRoom else { return nil }
+      let use = uses.insert(RequestUse(namespace: namespace))
+      return requests.insert(Request(id: id, namespace: namespace, use: use))
+    }
+    guard !requests[entry].isCancelled else { return nil }
+    guard requests[entry].namespace != namespace, requests[entry].load == nil else { return entry }
+    try letGo(entry)
+    requests[entry].namespace = namespace
+    let use = exchange(
+      &requests[entry].use, with: uses.insert(RequestUse(namespace: namespace)))
+    try close(use)
+    return entry
+  }
+
+  /// What the device has, and what is ready, is used by the request.
+  private mutating func noteFound(_ walk: Walk, _ keys: Span<BlockKey>, _ readyCount: Int) {
+    let use = requests[walk.entry].use
+    if readyCount > 0 {
+      uses[use].note(
+        keys[readyCount - 1], at: walk.firstPosition + readyCount - 1, wasThere: true)
+    } else if walk.firstPosition > 0 {
+      uses[use].note(walk.parentKey, at: walk.firstPosition - 1, wasThere: true)
+    }
   }
 
   /// Pins what is ready for the request; what it held before is given back.
@@ -137,7 +160,7 @@ extension BlockEngine {
     guard !promise.isEmpty else { return }
     let groups = namespaces[Int(requests[entry].namespace.rawValue)]
     try forEachRow(of: promise, groups) { (pool, ids) throws(PoolError) in
-      try pool.release(ids)
+      try pool.unpin(ids)
     }
   }
 
@@ -172,14 +195,16 @@ extension BlockEngine {
       return
     }
     if !bugs.contains(.leakOnCancel) { try release(heldBy: entry) }
-    forget(entry)
+    try forget(entry)
   }
 
-  /// The request is as if it had never asked.
-  mutating func forget(_ entry: Int) {
+  /// The request is as if it had never asked, but for what it has used.
+  mutating func forget(_ entry: Int) throws(PoolError) {
     if requests[entry].isLeased { leased.removeAll { $0 == entry } }
     if requests[entry].isStaging { staging.removeAll { $0 == entry } }
+    let use = requests[entry].use
     requests.remove(entry)
+    try close(use)
   }
 }
 

@@ -3,6 +3,7 @@ extension BlockEngine {
     _ id: RequestID, _ namespace: NamespaceID, _ keys: Span<BlockKey>, _ firstPosition: Int,
     _ parentKey: BlockKey, _ firstOffered: [Int], _ now: Time
   ) throws(PoolError) -> StoreAnswer {
+    advance(to: now)
     guard let keyCount = accept(namespace, keys.count, firstPosition) else { return .none }
     var answer = StoreAnswer.none
     let walk = Walk(
@@ -12,13 +13,17 @@ extension BlockEngine {
       counters.invalidCalls += 1
       return .none
     }
+    let use = try use(of: id, namespace)
+    let wantedEnd = wantedEnd(use, walk, keys)
     for index in 0..<keyCount {
+      let isWanted = firstPosition + index < wantedEnd
       for group in walk.groups.indices {
         let isDropped = !firstOffered.isEmpty && index < firstOffered[group]
         if isDropped && bugs.contains(.stopAtDropped) { return answer }
         if isDropped && !bugs.contains(.storeDropped) { continue }
         let record = walk.record(keys, index, group)
-        guard let isNew = try beginStore(id, record, walk.groups[group], now) else {
+        let offer = Offer(request: id, record: record, isWanted: isWanted, use: use)
+        guard let isNew = try beginStore(offer, walk.groups[group], now) else {
           return answer
         }
         if isNew { answer.offloadCount += 1 }
@@ -35,12 +40,32 @@ extension BlockEngine {
       && zip(firstOffered, groups).allSatisfy { $0 == 0 || $0 > 0 && $1.windowBlocks != nil }
   }
 
+  /// A block that a request offers.
+  private struct Offer {
+    let request: RequestID
+    let record: BlockRecord
+    /// Whether the policy wants it, should it be absent.
+    let isWanted: Bool
+    let use: Int?
+  }
+
+  /// The use of a request, which is made known when it is not; nil when it cannot be.
+  private mutating func use(
+    of id: RequestID, _ namespace: NamespaceID
+  ) throws(PoolError) -> Int? {
+    guard let entry = try admit(id, namespace), requests[entry].namespace == namespace else {
+      return nil
+    }
+    return requests[entry].use
+  }
+
   /// Takes one block in, where it is absent and wanted.
   ///
   /// - Returns: Whether it is taken in; nil when it cannot be had.
   private mutating func beginStore(
-    _ id: RequestID, _ record: BlockRecord, _ place: GroupPlace, _ now: Time
+    _ offer: Offer, _ place: GroupPlace, _ now: Time
   ) throws(PoolError) -> Bool? {
+    let record = offer.record
     let name = record.indexKey
     guard name != .none else {
       counters.invalidCalls += 1
@@ -48,13 +73,22 @@ extension BlockEngine {
     }
     if let block = pools[.host, place.classID].pool.block(for: name) {
       counters.storesPresent += 1
-      try pools[.host, place.classID].pool.touch(block)
-      try considerWrite(place.classID, block, now)
+      if let use = offer.use {
+        uses[use].note(record.key, at: Int(record.position), wasThere: true)
+      } else {
+        try pools[.host, place.classID].pool.touch(block)
+      }
+      try considerWrite(place.classID, block, offer.use, now)
       return false
     }
     if arriving[Place(classID: place.classID, key: name)] != nil {
       counters.storesPresent += 1
       return false
+    }
+    guard offer.isWanted else {
+      counters.storesNotAdmitted += 1
+      if let use = offer.use { uses[use].turnedAwayCount += 1 }
+      return bugs.contains(.stopAtUnwanted) ? nil : false
     }
     guard hostAdmission.admits(name) else {
       counters.storesNotAdmitted += 1
@@ -71,10 +105,12 @@ extension BlockEngine {
       Operation(
         kind: .store, record: record, classID: place.classID, source: .none, target: target,
         deadline: now + limits.storeNanoseconds,
-        outstandingParts: ~0 >> UInt32(32 - place.partCount), owner: id.engine), now)
+        outstandingParts: ~0 >> UInt32(32 - place.partCount), owner: offer.request.engine,
+        use: offer.use), now)
+    addPending(offer.use)
     effects.append(
       .offload(
-        operation, id, position: Int(record.position), group: Int(record.group),
+        operation, offer.request, position: Int(record.position), group: Int(record.group),
         to: BlockRef(tier: .host, classID: place.classID, block: target)))
     return true
   }
@@ -84,7 +120,7 @@ extension BlockEngine {
   /// Sends a ready block to disk, now or when its turn comes, unless the disk has it or does not
   /// want it.
   mutating func considerWrite(
-    _ classID: ClassID, _ block: BlockID, _ now: Time
+    _ classID: ClassID, _ block: BlockID, _ use: Int?, _ now: Time
   ) throws(PoolError) {
     guard pools[.disk, classID].pool.capacity > 0,
       !pools[.host, classID].notes[block.slot].isWriteQueued
@@ -100,10 +136,11 @@ extension BlockEngine {
       counters.writesNotAdmitted += 1
       return
     }
-    guard writeQueue.push(WriteQueue.Entry(classID: classID, block: block)) else {
+    guard writeQueue.push(WriteQueue.Entry(classID: classID, block: block, use: use)) else {
       counters.writesDropped += 1
       return
     }
+    addPending(use)
     pools[.host, classID].notes[block.slot].isWriteQueued = true
     try beginWrites(now)
   }
@@ -111,7 +148,7 @@ extension BlockEngine {
   /// Begins the writes that wait, as far as the limit allows.
   mutating func beginWrites(_ now: Time) throws(PoolError) {
     while hasRoom(for: .write), let entry = writeQueue.pop() {
-      try beginWrite(entry, now)
+      if try !beginWrite(entry, now) { try endPending(entry.use) }
     }
   }
 
@@ -120,29 +157,31 @@ extension BlockEngine {
       && arrivingOnDisk[Place(classID: classID, key: name)] == nil
   }
 
+  /// - Returns: Whether the write is under way; its use goes with it then.
   private mutating func beginWrite(
     _ entry: WriteQueue.Entry, _ now: Time
-  ) throws(PoolError) {
+  ) throws(PoolError) -> Bool {
     let classID = entry.classID
     guard let name = pools[.host, classID].pool.key(of: entry.block) else {
       counters.writesLapsed += 1
-      return
+      return false
     }
     pools[.host, classID].notes[entry.block.slot].isWriteQueued = false
-    guard isAbsentFromDisk(classID, name) else { return }
+    guard isAbsentFromDisk(classID, name) else { return false }
     guard let target = allocate(.disk, classID, partCount: 1) else {
       counters.writesDropped += 1
-      return
+      return false
     }
     try pools[.host, classID].pool.pin(entry.block)
     let record = pools[.host, classID].records[entry.block.slot]
     let operation = try begin(
       Operation(
         kind: .write, record: record, classID: classID, source: entry.block, target: target,
-        deadline: now + limits.transferNanoseconds, outstandingParts: 1), now)
+        deadline: now + limits.transferNanoseconds, outstandingParts: 1, use: entry.use), now)
     effects.append(
       .write(
         operation, record, from: BlockRef(tier: .host, classID: classID, block: entry.block),
         to: BlockRef(tier: .disk, classID: classID, block: target)))
+    return true
   }
 }

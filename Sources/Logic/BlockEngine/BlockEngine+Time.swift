@@ -1,5 +1,6 @@
 extension BlockEngine {
   mutating func expire(_ now: Time) throws(PoolError) {
+    advance(to: now)
     try endLeases { now >= $0.leaseEnd }
     try endStaging(now)
     if now >= nextDeadline { try endTransfers(now) }
@@ -50,12 +51,15 @@ extension BlockEngine {
     forgetArrival(operation, id)
     try releaseWaiters(of: operation)
     operations[id]!.waiters = []
+    // What it brings comes too late for the use, if at all.
+    operations[id]!.use = nil
     if bugs.contains(.freeOnTimeout) {
       try pools[operation.tier, operation.classID].pool.discard(operation.target)
     } else {
       try pools[operation.tier, operation.classID].pool.quarantine(operation.target)
     }
     if bugs.contains(.releaseSourceOnTimeout) { try unpinSource(of: operation) }
+    if !bugs.contains(.forgetUse) { try endPending(operation.use) }
   }
 
   // MARK: An engine that is gone

@@ -34,6 +34,9 @@ public struct BlockEngine: ~Copyable {
   /// No deadline lies before this moment.
   var nextDeadline = Time(nanoseconds: .max)
   var requests: RequestTable
+  /// What requests have used; `policyMoment` is the last time that policies were told.
+  var uses = UseTable()
+  var policyMoment: UInt64 = 0
   /// Entries of requests with a lease, and with staging holds, in order of arrival. Dictionaries
   /// are never walked: their order is not the seed's.
   var leased: [Int] = []
@@ -113,6 +116,10 @@ extension BlockEngine {
 
   /// Operations under way, with those that have timed out.
   public var operationCount: Int { operations.count }
+
+  /// Requests that the policies have not been told the end of: those that the engine remembers, and
+  /// those that are over while stores or writes of theirs are under way.
+  public var useCount: Int { uses.count }
 
   /// Requests that the engine remembers.
   public var requestCount: Int { requests.count }

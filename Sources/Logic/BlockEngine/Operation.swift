@@ -29,6 +29,8 @@ struct Operation {
   var waiters: [Waiter] = []
   /// The engine whose workers carry it out; nil where the node's own drivers do.
   var owner: EngineID?
+  /// The use that it is part of: a store's or a write's, until its deadline.
+  var use: Int?
   /// The table entry of the request that a load belongs to.
   var request = -1
   /// What it moves; of no meaning for stores.

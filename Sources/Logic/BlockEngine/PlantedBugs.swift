@@ -65,4 +65,8 @@ package struct PlantedBugs: OptionSet, Sendable {
   package static let cutWindow = PlantedBugs(rawValue: 1 << 41)
   /// Of what a load moves only the first group counts.
   package static let countOneGroup = PlantedBugs(rawValue: 1 << 42)
+  /// A request whose store or write timed out is never over.
+  package static let forgetUse = PlantedBugs(rawValue: 1 << 28)
+  /// A block that the policy does not want ends what is covered.
+  package static let stopAtUnwanted = PlantedBugs(rawValue: 1 << 29)
 }

@@ -35,7 +35,8 @@ struct ClassPool: ~Copyable {
   var stagedBlockCount = 0
 
   init(capacity: Int, seed: UInt64, eviction: EvictionChoice) {
-    let policy = TierPolicy(eviction, capacity: capacity)
+    // A tier that is not there needs no memory of what it has seen.
+    let policy = TierPolicy(capacity > 0 ? eviction : .lru, capacity: capacity)
     pool = BlockPool(capacity: capacity, seed: seed, policy: policy)
     records = Column(zeroed: capacity)
     notes = Column(zeroed: capacity)
@@ -88,6 +89,11 @@ struct PoolTable: ~Copyable {
       to: ClassPool(capacity: diskSlotLimit, seed: seed, eviction: eviction.disk))
     self.slotBytes.append(slotBytes)
     return ClassID(UInt8(classCount - 1))
+  }
+
+  /// Tells all pools the time.
+  func advance(to nanoseconds: UInt64) {
+    for place in 0..<(2 * classCount) { base[place].pool.advance(to: nanoseconds) }
   }
 
   subscript(tier: Tier, classID: ClassID) -> ClassPool {

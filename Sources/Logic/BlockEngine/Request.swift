@@ -3,6 +3,8 @@ struct Request {
   let id: RequestID
   /// The namespace of what it holds.
   var namespace: NamespaceID
+  /// Its entry in the table of uses.
+  var use: Int
   /// Pins of the ready prefix: until the lease ends, or the load does.
   var promise = Promise()
   /// When `promise` goes unless the request is loading.
@@ -53,6 +55,7 @@ struct RequestTable {
   init(capacity: Int) { self.capacity = capacity }
 
   var count: Int { entries.count }
+  var hasRoom: Bool { entries.count < capacity }
 
   func entry(of id: RequestID) -> Int? { entries[id] }
 

@@ -5,6 +5,8 @@ struct WriteQueue {
   struct Entry {
     let classID: ClassID
     let block: BlockID
+    /// The use that the block came with.
+    let use: Int?
   }
 
   private var entries: [Entry] = []
@@ -22,6 +24,11 @@ struct WriteQueue {
     if place == entries.count { entries.append(entry) } else { entries[place] = entry }
     count += 1
     return true
+  }
+
+  /// Calls `body` for each entry that waits, in order.
+  func visit(_ body: (Entry) -> Void) {
+    for place in 0..<count { body(entries[(first + place) % capacity]) }
   }
 
   mutating func pop() -> Entry? {

@@ -6,6 +6,9 @@ import BlockIdentity
 /// last `removed`. Between `released` and `pinned` the block is *cached*, and a candidate. The pool
 /// keeps the pins; the policy keeps an order.
 ///
+/// An owner whose requests outlive their pins says `rested` instead of `released`, and tells
+/// through `beginUses` and `used` when a request is over.
+///
 /// The pool is generic over its policy and its calls are specialised for each, so a call here costs
 /// no dispatch. A new policy is one file, and one `@specialized` line at each call of the pool.
 public protocol EvictionPolicy: ~Copyable {
@@ -20,8 +23,15 @@ public protocol EvictionPolicy: ~Copyable {
   /// How many of a request's last blocks, which are absent, deserve a place in a full pool: a count
   /// from the first on. A preference of the policy; the pool takes in what it is told to.
   ///
-  /// - Parameter parent: The block before them, where that is registered.
-  mutating func admit(_ keys: Span<BlockKey>, after parent: BlockID?) -> Int
+  /// - Parameters:
+  ///   - parent: The block before them, where that is registered.
+  ///   - isWhole: The request ends with these, and what is taken in is released together; else it
+  ///     may go on, and the answer is all or none.
+  mutating func admit(_ keys: Span<BlockKey>, after parent: BlockID?, isWhole: Bool) -> Int
+
+  /// A block from before a restart, which is cached, in whatever order they are found; what its
+  /// past was is not known.
+  mutating func adopted(_ block: BlockID, key: BlockKey)
 
   /// As `inserted(_:after:)`, for policies that recognise a block that was here before by its key.
   mutating func inserted(_ block: BlockID, key: BlockKey, after parent: BlockID?)
@@ -37,6 +47,17 @@ public protocol EvictionPolicy: ~Copyable {
 
   /// The block lost its last pin: it is cached from now on, as the last to go.
   mutating func released(_ slot: Slot)
+
+  /// The block lost its last pin and is cached, but the request that used it goes on.
+  mutating func rested(_ slot: Slot)
+
+  /// A request is over; its blocks follow through `used`, the last one first.
+  ///
+  /// - Parameter turnedAwayCount: How many blocks it had behind them that were not admitted.
+  mutating func beginUses(turnedAwayCount: Int)
+
+  /// The request that is over has used this block, which is cached, or pinned by others.
+  mutating func used(_ slot: Slot, isCached: Bool)
 
   /// The cached block is to go before all others that are like it.
   mutating func cooled(_ slot: Slot)
@@ -58,7 +79,32 @@ public protocol EvictionPolicy: ~Copyable {
 extension EvictionPolicy where Self: ~Copyable {
   /// All of them.
   @inlinable @inline(__always)
-  public mutating func admit(_ keys: Span<BlockKey>, after parent: BlockID?) -> Int { keys.count }
+  public mutating func admit(
+    _ keys: Span<BlockKey>, after parent: BlockID?, isWhole: Bool
+  ) -> Int { keys.count }
+
+  /// As one that came in and was released.
+  @inlinable @inline(__always)
+  public mutating func adopted(_ block: BlockID, key: BlockKey) {
+    inserted(block, key: key, after: nil)
+    released(block.slot)
+  }
+
+  /// It is the last to go until the request is over.
+  @inlinable @inline(__always)
+  public mutating func rested(_ slot: Slot) { released(slot) }
+
+  /// Requests do not matter.
+  @inlinable @inline(__always)
+  public mutating func beginUses(turnedAwayCount: Int) {}
+
+  /// A cached block is the last to go from now on.
+  @inlinable @inline(__always)
+  public mutating func used(_ slot: Slot, isCached: Bool) {
+    guard isCached else { return }
+    pinned(slot)
+    released(slot)
+  }
 
   /// The key does not matter.
   @inlinable @inline(__always)

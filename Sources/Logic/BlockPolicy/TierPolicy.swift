@@ -44,8 +44,20 @@ public struct TierPolicy: EvictionPolicy, ~Copyable {
 
   /// As the chosen policy has it.
   @inlinable @inline(__always)
-  public mutating func admit(_ keys: Span<BlockKey>, after parent: BlockID?) -> Int {
-    forecast?.admit(keys, after: parent) ?? keys.count
+  public mutating func admit(
+    _ keys: Span<BlockKey>, after parent: BlockID?, isWhole: Bool
+  ) -> Int {
+    forecast?.admit(keys, after: parent, isWhole: isWhole) ?? keys.count
+  }
+
+  /// As the chosen policy has it.
+  @inlinable @inline(__always)
+  public mutating func adopted(_ block: BlockID, key: BlockKey) {
+    switch choice {
+    case .leafFirst: leafFirst?.adopted(block, key: key)
+    case .forecast: forecast?.adopted(block, key: key)
+    case .lru: lru?.adopted(block, key: key)
+    }
   }
 
   /// As the chosen policy has it.
@@ -79,6 +91,32 @@ public struct TierPolicy: EvictionPolicy, ~Copyable {
     case .leafFirst: leafFirst?.released(slot)
     case .forecast: forecast?.released(slot)
     case .lru: lru?.released(slot)
+    }
+  }
+
+  /// As the chosen policy has it.
+  @inlinable @inline(__always)
+  public mutating func rested(_ slot: Slot) {
+    switch choice {
+    case .leafFirst: leafFirst?.rested(slot)
+    case .forecast: forecast?.rested(slot)
+    case .lru: lru?.rested(slot)
+    }
+  }
+
+  /// As the chosen policy has it.
+  @inlinable @inline(__always)
+  public mutating func beginUses(turnedAwayCount: Int) {
+    forecast?.beginUses(turnedAwayCount: turnedAwayCount)
+  }
+
+  /// As the chosen policy has it.
+  @inlinable @inline(__always)
+  public mutating func used(_ slot: Slot, isCached: Bool) {
+    switch choice {
+    case .leafFirst: leafFirst?.used(slot, isCached: isCached)
+    case .forecast: forecast?.used(slot, isCached: isCached)
+    case .lru: lru?.used(slot, isCached: isCached)
     }
   }
 

@@ -10,13 +10,18 @@ extension BlockPool where Policy: ~Copyable {
   /// How many of a request's last blocks, which are absent, are worth storing: a count from the
   /// first on. While slots are free, all; then what the policy says.
   ///
-  /// - Parameter parent: The block before them; a stale id is as good as nil.
+  /// - Parameters:
+  ///   - parent: The block before them; a stale id is as good as nil.
+  ///   - isWhole: The request ends with these; else the answer is all or none.
   @specialized(where Policy == LRU)
   @specialized(where Policy == LeafFirst)
   @specialized(where Policy == Forecast)
   @specialized(where Policy == TierPolicy)
-  public mutating func admit(_ keys: Span<BlockKey>, after parent: BlockID?) -> Int {
-    keys.count <= counts.free ? keys.count : policy.admit(keys, after: live(parent))
+  public mutating func admit(
+    _ keys: Span<BlockKey>, after parent: BlockID?, isWhole: Bool = true
+  ) -> Int {
+    keys.count <= counts.free
+      ? keys.count : policy.admit(keys, after: live(parent), isWhole: isWhole)
   }
 
   /// Takes a slot for every element of `blocks`, or none, evicting cached blocks as needed.

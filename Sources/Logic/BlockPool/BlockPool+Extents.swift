@@ -29,8 +29,7 @@ extension BlockPool where Policy: ~Copyable {
       }
       index.insert(key, at: slot)
       table.adopt(slot)
-      policy.inserted(table.id(of: slot), key: key, after: nil)
-      policy.released(slot)
+      policy.adopted(table.id(of: slot), key: key)
     }
   }
 

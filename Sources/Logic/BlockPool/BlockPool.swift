@@ -179,23 +179,8 @@ extension BlockPool where Policy: ~Copyable {
     try releaseOne(block)
   }
 
-  /// A registered block was used elsewhere: when cached, it is the last to go from now on.
-  ///
-  /// - Throws: `stale`.
-  @specialized(where Policy == LRU)
-  @specialized(where Policy == LeafFirst)
-  @specialized(where Policy == Forecast)
-  @specialized(where Policy == TierPolicy)
-  public mutating func touch(_ block: BlockID) throws(PoolError) {
-    guard table.holds(block, .registered) else { throw .stale(block) }
-    guard table.marks[block.slot].pinCount == 0 else { return }
-    table.marks[block.slot].isUntouched = false
-    policy.pinned(block.slot)
-    policy.released(block.slot)
-  }
-
   @inline(__always)
-  mutating func releaseOne(_ block: BlockID) throws(PoolError) {
+  mutating func releaseOne(_ block: BlockID, endsUse: Bool = true) throws(PoolError) {
     let slot = block.slot
     guard slot.index < capacity else { throw .notPinned(block) }
     let mark = table.marks[slot]
@@ -205,7 +190,7 @@ extension BlockPool where Policy: ~Copyable {
     table.counts.pinned &-= 1
     if mark.state == .registered {
       table.counts.cached &+= 1
-      policy.released(slot)
+      if endsUse { policy.released(slot) } else { policy.rested(slot) }
     } else {
       table.reclaim(slot)
     }

@@ -34,6 +34,8 @@ extension PlantedBug {
     case .neverTry: "a way that was too slow once is never tried again"
     case .cutWindow: "half of a prefix is promised where loading is not worth it"
     case .countOneGroup: "what a load costs is worked out for its first group alone"
+    case .forgetUse: "a request whose transfer was late is never over for the policies"
+    case .stopAtUnwanted: "a block that the policy does not want ends what is covered"
     case .skipVerification: "the disk driver does not look at checksums"
     case .skipHostVerification: "ranks load without looking at checksums"
     case .keepEpoch: "a restarted node takes reports of its predecessor for its own"

@@ -6,7 +6,7 @@ public enum PlantedBug: String, CaseIterable, Sendable {
   case registerEarly, freeOnTimeout, releaseSourceOnTimeout, keepCorrupt, leakOnCancel
   case acceptStale, countTwice, stageTwice, stageUnbounded, offerAgain, abandonLoad, forgetGroup
   case forgetOwner, keepLease, writeUnbounded, adoptOlder, trustHost, unpinnedRead, leakRest
-  case waitForever, giveUpDisk
+  case waitForever, giveUpDisk, forgetUse, stopAtUnwanted
   // Where groups are windowed.
   case shortWindow, wrongEnd, ignoreHole, grantShorter, storeDropped, stopAtDropped, stageShort
   // Where it is weighed whether to load.
@@ -56,6 +56,8 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     case .neverTry: .neverTry
     case .cutWindow: .cutWindow
     case .countOneGroup: .countOneGroup
+    case .forgetUse: .forgetUse
+    case .stopAtUnwanted: .stopAtUnwanted
     case .skipVerification, .skipHostVerification, .keepEpoch, .reportSuccess, .sharedRoot: []
     }
   }

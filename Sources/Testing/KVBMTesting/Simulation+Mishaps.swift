@@ -192,6 +192,7 @@ extension Simulation {
     check(loads.isEmpty, "a load never ended")
     check(engine.pendingWriteCount == 0, "a write never ended")
     check(engine.operationCount == 0 && engine.requestCount == 0, "something never ended")
+    check(engine.useCount == 0, "a request is not over for the policies")
     for index in 0..<2 {
       for tier in Tier.allCases {
         guard let counts = engine.counts(tier, ClassID(UInt8(index))) else { continue }

@@ -118,6 +118,8 @@ public struct Simulation: ~Copyable {
     public var quietMoments = 0
     /// Times that nothing went wrong any more, and hits came back from memory and disk.
     public var recoveries = 0
+    /// Blocks that a policy did not want.
+    public var unwantedBlocks = 0
     /// Copies that moved bytes after the engine had given them up.
     public var copiesAfterTimeout = 0
     /// Prefixes, or parts of them, that were held back since computing them is faster.

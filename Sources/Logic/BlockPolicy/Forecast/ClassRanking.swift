@@ -4,6 +4,8 @@ struct ClassRanking: ~Copyable {
   private let classes: Column<ReuseClass>
   /// By class: its place in the other two plus one; 0 when it has no candidate.
   private let places: Column<UInt16>
+  /// By class: its candidates.
+  let counts: Column<UInt32>
   private var count = 0
   private var turn = 0
 
@@ -11,12 +13,14 @@ struct ClassRanking: ~Copyable {
     worths = Column(zeroed: ReuseClass.count)
     classes = Column(zeroed: ReuseClass.count)
     places = Column(zeroed: ReuseClass.count)
+    counts = Column(zeroed: ReuseClass.count)
   }
 
   deinit {
     worths.deallocate()
     classes.deallocate()
     places.deallocate()
+    counts.deallocate()
   }
 
   /// Whether the class has a place.
@@ -57,6 +61,30 @@ struct ClassRanking: ~Copyable {
     for place in 1..<max(1, count) where worths[place] < worths[best] { best = place }
     return (classes[best], worths[best])
   }
+
+  /// What the cheapest `wanted` candidates are worth on average; nil without any. Infinite when
+  /// some of them are beyond price.
+  ///
+  /// - Complexity: O(ranked classes), a few times.
+  func averageWorth(of wanted: Int) -> Float? {
+    var (sum, left) = (Float(0), wanted)
+    var last: (worth: Float, place: Int) = (-1, -1)
+    for _ in 0..<Self.classesMax {
+      var best = -1
+      for place in 0..<count where (worths[place], place) > (last.worth, last.place) {
+        if best < 0 || worths[place] < worths[best] { best = place }
+      }
+      guard best >= 0 else { break }
+      last = (worths[best], best)
+      let taken = min(left, Int(counts[classes[best].index]))
+      sum += Float(taken) * last.worth
+      left -= taken
+      if left == 0 { break }
+    }
+    return last.place < 0 ? nil : (sum + Float(left) * last.worth) / Float(wanted)
+  }
+
+  private static let classesMax = 8
 
   /// One ranked class after another, round and round; nil without any.
   mutating func next() -> ReuseClass? {

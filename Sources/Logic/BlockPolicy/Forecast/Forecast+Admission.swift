@@ -12,7 +12,9 @@ extension Forecast {
   /// teaches as much.
   ///
   /// - Complexity: O(`keys.count`).
-  public mutating func admit(_ keys: Span<BlockKey>, after parent: BlockID?) -> Int {
+  public mutating func admit(
+    _ keys: Span<BlockKey>, after parent: BlockID?, isWhole: Bool
+  ) -> Int {
     guard keys.count > 0, duel.rule == .forecast else { return keys.count }
     var node = Node()
     place(&node, before: nil, after: parent)
@@ -22,9 +24,11 @@ extension Forecast {
       node.newCount = 0
       node.past.uses = before.uses
       node.past.lastUse = before.lastUse
-      continueTurn(of: before, &node.past)
+      continueTurn(of: before, gap: gap(of: before), &node.past)
     }
-    guard let price = price() else { return keys.count }
+    // A request that may go on is not cut short, so what ends one is stored as well, and makes the
+    // next victim cheap: the whole request must be held against all that it would replace.
+    guard let price = price(of: isWhole ? 1 : keys.count) else { return keys.count }
     let isSingle = keys.count == 1 && parent == nil
     let own =
       isSingle
@@ -33,17 +37,24 @@ extension Forecast {
     let end = isSingle ? own : ReuseClass.end(Int(node.past.turn))
     if keys.count > 1, table.worth(of: own, atAge: 0) < price * Self.reluctance {
       turnAway(keys, from: 0, after: parent, node, own, end)
+      if isWhole {
+        expectRelease(
+          turnedAway: keys.count, isAnyStored: false, after: parent, node)
+      }
       return 0
     }
-    if table.worth(of: end, atAge: 0) < price {
+    if isWhole, table.worth(of: end, atAge: 0) < price {
       turnAway(keys, from: keys.count - 1, after: parent, node, own, end)
+      expectRelease(turnedAway: 1, isAnyStored: keys.count > 1, after: parent, node)
       return keys.count - 1
     }
     return keys.count
   }
 
-  /// What the next victim is worth; nil when nothing is cached.
-  private mutating func price() -> Float? { cheapest().map { ranking.worth(of: $0) } }
+  /// What the next so many victims are worth on average; nil when nothing is cached.
+  private mutating func price(of count: Int) -> Float? {
+    cheapest() == nil ? nil : ranking.averageWorth(of: count)
+  }
 
   /// Remembers the last two blocks of a request that are not stored.
   private mutating func turnAway(
@@ -68,9 +79,16 @@ extension Forecast {
     pace.turnedAway(keys.count - first)
     if pace.isUpdateDue { update() }
     if !hasClock { now &+= UInt32(truncatingIfNeeded: keys.count - first) }
+  }
+
+  /// The request's blocks that are here are released next.
+  private mutating func expectRelease(
+    turnedAway count: Int, isAnyStored: Bool, after parent: BlockID?, _ node: Node
+  ) {
     // Where nothing of the request is in the pool, no release will follow.
-    guard first > 0 || parent != nil else { return }
-    request.turnedAway = UInt8(min(2, keys.count - first))
+    guard isAnyStored || parent != nil else { return }
+    request.turnedAway = UInt8(min(2, count))
+    request.isTurnKnown = true
     request.turn = node.past.turn
     request.gap = node.past.gap
     request.newCount = node.newCount

@@ -12,9 +12,11 @@ struct ReleasedRequest: BitwiseCopyable {
   var gap: UInt8 = 0
   /// How many of its blocks were new.
   var newCount: UInt8 = 0
-  /// How many blocks behind the one released first were not stored; 2 and more are 2. Turn, gap and
-  /// newCount are known then.
+  /// How many blocks behind the one released first were not stored; 2 and more are 2. `newCount`
+  /// is known then.
   var turnedAway: UInt8 = 0
+  /// Whether turn and gap are known before a block is released.
+  var isTurnKnown = false
   /// The block that became a fork since blocks were released last.
   var newFork = Slot.none
 }
@@ -28,7 +30,10 @@ extension Forecast {
     if let before {
       node.past = before
       node.past.logNumber = 0
-      continueTurn(of: before, &node.past)
+      node.flags |= Node.mark
+      node.gap = gap(of: before)
+      continueTurn(of: before, gap: node.gap, &node.past)
+      node.past.lastUse = now
       if before.isContinued, request.newFork != .none {
         // No parting of ways: what lay between had left.
         nodes[request.newFork].past.isFork = false
@@ -37,30 +42,41 @@ extension Forecast {
       return
     }
     node.newCount = 1
-    guard let parent, isCurrent(parent), nodes[parent.slot].tag != 0 else { return }
+    node.past.lastUse = now
+    guard let parent else {
+      node.flags |= Node.mark
+      return
+    }
+    // Where the block before it has not come yet, what it brings is found out later.
+    guard isCurrent(parent), nodes[parent.slot].tag != 0 else { return }
     let above = nodes[parent.slot]
-    if !above.isUsed {
+    guard above.isUsed else {
       node.past.turn = above.past.turn
       node.past.gap = above.past.gap
       node.newCount = min(254, above.newCount) + 1
-    } else if above.past.isContinued {
-      continueTurn(of: above.past, &node.past)
+      return
+    }
+    node.flags |= Node.mark
+    if above.past.isContinued {
+      continueTurn(of: above.past, gap: nextGap(of: above), &node.past)
     } else if !above.past.isFork {
       nodes[parent.slot].past.isFork = true
       request.newFork = parent.slot
     }
   }
 
-  /// The turn and gap of a request that goes on behind a block.
-  func continueTurn(of before: BlockPast, _ past: inout BlockPast) {
+  /// The level of the time before the block's next use, which is now or has begun.
+  private func nextGap(of node: Node) -> Int { node.isInUse ? node.gap : gap(of: node.past) }
+
+  /// The turn and gap of a request that goes on behind a block, after so long.
+  func continueTurn(of before: BlockPast, gap: Int, _ past: inout BlockPast) {
     guard before.isContinued else {
       past.turn = 0
       past.gap = 0
       return
     }
     past.turn = min(254, before.turn) + 1
-    let level = ReuseClass.gapLevel(now &- before.lastUse, scale: pace.scale)
-    past.gap = UInt8(truncatingIfNeeded: level)
+    past.gap = UInt8(truncatingIfNeeded: gap)
   }
 
   /// Notes the use that ends with a block's release, and says what class that makes it.
@@ -79,7 +95,8 @@ extension Forecast {
     }
     request.last = slot
     request.newFork = .none
-    let gap = gap(of: node.past)
+    let gap = node.isUsed ? nextGap(of: node) : node.gap
+    log.noteUse(node.past.logNumber, at: now, in: &table)
     noteUse(node.tag, isHit: node.isUsed)
     node.past.uses = min(254, node.past.uses) + 1
     request.isTrunk = request.isTrunk || node.past.isFork
@@ -105,7 +122,7 @@ extension Forecast {
     node.past.lastUse = now
     node.past.logNumber =
       isTelling ? log.await(reuse, tag: node.tag, at: now, span: followedSpan) : 0
-    node.flags |= Node.used
+    node.flags = (node.flags | Node.used) & ~(Node.adopted | Node.mark)
     nodes[slot] = node
     return reuse
   }
@@ -114,18 +131,35 @@ extension Forecast {
   private mutating func begin(with node: Node) {
     request.distance = request.turnedAway
     request.isTrunk = false
+    let turnedAwayCount = request.turnedAway > 0 ? request.newCount : 0
+    let isTurnKnown = request.isTurnKnown
     request.turnedAway = 0
-    guard request.distance == 0 else { return }
+    request.isTurnKnown = false
+    guard !isTurnKnown else { return }
     if node.isUsed {
       var past = node.past
-      continueTurn(of: node.past, &past)
+      continueTurn(of: node.past, gap: nextGap(of: node), &past)
       request.turn = past.turn
       request.gap = past.gap
-      request.newCount = 0
-    } else {
-      request.turn = node.past.turn
-      request.gap = node.past.gap
-      request.newCount = node.newCount
+      request.newCount = turnedAwayCount
+      return
     }
+    let (first, stepCount) = firstNew(of: node)
+    request.turn = first.past.turn
+    request.gap = first.past.gap
+    request.newCount = UInt8(min(254, Int(first.newCount) + stepCount + Int(turnedAwayCount)))
+  }
+
+  /// The new block of the same request that knows what the request continues, and how many blocks
+  /// before this one it is: they may have come in any order.
+  private func firstNew(of node: Node) -> (Node, stepCount: Int) {
+    var (first, stepCount) = (node, 0)
+    while !first.isAnchor, stepCount < 254, isCurrent(first.parent) {
+      let above = nodes[first.parent.slot]
+      guard !above.isUsed, above.tag != 0 else { break }
+      first = above
+      stepCount += 1
+    }
+    return (first, stepCount)
   }
 }

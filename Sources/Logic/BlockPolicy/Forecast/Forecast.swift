@@ -42,9 +42,24 @@ public struct Forecast: EvictionPolicy, ~Copyable {
     var isUsed: Bool { flags & Self.used != 0 }
     /// Whether it was passed over for its children.
     var isParked: Bool { flags & Self.parked != 0 }
+    /// Whether it is from before a restart, and nothing has used it since.
+    var isAdopted: Bool { flags & Self.adopted != 0 }
+    /// Of a block that was not used yet: whether turn, gap and `newCount` do not follow from the
+    /// block before it.
+    var isAnchor: Bool { flags & (Self.used | Self.mark) == Self.mark }
+    /// Of a used block: whether its next use has begun, and is not over.
+    var isInUse: Bool { flags & (Self.used | Self.mark) == Self.used | Self.mark }
+    /// The level of the time before the use that has begun, or brought the block.
+    var gap: Int {
+      get { Int(flags >> 4) }
+      set { flags = flags & 0xf | UInt8(truncatingIfNeeded: newValue << 4) }
+    }
 
     static let used: UInt8 = 1
     static let parked: UInt8 = 2
+    static let adopted: UInt8 = 4
+    /// An anchor, or in use.
+    static let mark: UInt8 = 8
   }
 
   /// By slot.
@@ -68,6 +83,10 @@ public struct Forecast: EvictionPolicy, ~Copyable {
 
   static var parkedList: Int { ReuseClass.count }
   private static let ghostsMin = 1 << 14
+  /// Ticks that a block rests for at most: nine minutes, or so many blocks.
+  private static let restMax: UInt32 = 1 << 16
+  /// Of adopted blocks, those whose tag has these bits 0 are followed: a scan finds many at once.
+  private static let adoptedMask: UInt32 = 0x3f
   private static let refreshCount = 8
   private static let runMax = 16
 
@@ -114,25 +133,85 @@ public struct Forecast: EvictionPolicy, ~Copyable {
     nodes[block.slot].parent = parent
     if !isCurrent(parent) { nodes[parent.slot] = Node(generation: parent.generation) }
     nodes[parent.slot].childCount += 1
+    guard nodes[block.slot].isAdopted, nodes[parent.slot].isAdopted else { return }
+    // It was no request's last block, and where two go on behind it, they part there.
+    nodes[parent.slot].past.distance = 2
+    if nodes[parent.slot].childCount > 1 { nodes[parent.slot].past.isFork = true }
+  }
+
+  /// Makes the block's node; a few of them are followed, to learn what such blocks are worth.
+  public mutating func adopted(_ block: BlockID, key: BlockKey) {
+    pace.adopted()
+    var node = Node(generation: block.generation)
+    if isCurrent(block) { node.childCount = nodes[block.slot].childCount }
+    node.tag = Self.tag(key)
+    node.flags = Node.used | Node.adopted
+    node.past.uses = 1
+    node.past.distance = 0
+    node.past.lastUse = now
+    node.reuse = .adopted
+    if node.tag & Self.adoptedMask == 0 {
+      node.past.logNumber = log.await(.adopted, tag: node.tag, at: now, span: followedSpan)
+    }
+    nodes[block.slot] = node
+    enter(block.slot)
   }
 
   /// Takes the slot out of its list; its next use has come.
   public mutating func pinned(_ slot: Slot) {
-    order.unlink(slot)
+    leave(slot)
     nodes[slot].flags &= ~Node.parked
+    guard nodes[slot].isUsed else { return }
     log.noteUse(nodes[slot].past.logNumber, at: now, in: &table)
     nodes[slot].past.logNumber = 0
+    if !nodes[slot].isInUse {
+      nodes[slot].gap = gap(of: nodes[slot].past)
+      nodes[slot].flags |= Node.mark
+    }
+    nodes[slot].past.lastUse = now
   }
 
   /// Finds the block's class from the request that used it, and puts it at that list's warm end.
   public mutating func released(_ slot: Slot) {
-    let reuse = classify(slot)
-    nodes[slot].reuse = reuse
+    nodes[slot].reuse = classify(slot)
+    enter(slot)
+  }
+
+  /// Keeps the block until its request is over, or for longer than any request should take: while
+  /// there is something else, that goes.
+  public mutating func rested(_ slot: Slot) {
+    nodes[slot].reuse = .resting
+    enter(slot)
+  }
+
+  /// Begins a request that is over, from its last block.
+  public mutating func beginUses(turnedAwayCount: Int) {
+    request = ReleasedRequest()
+    request.turnedAway = UInt8(min(2, turnedAwayCount))
+    request.newCount = UInt8(min(254, turnedAwayCount))
+  }
+
+  /// As `released`; where others still hold the block, it takes its place when they let it go.
+  public mutating func used(_ slot: Slot, isCached: Bool) {
+    if isCached { pinned(slot) }
+    nodes[slot].reuse = classify(slot)
+    if isCached { enter(slot) }
+  }
+
+  private mutating func enter(_ slot: Slot) {
+    let reuse = nodes[slot].reuse
     order.insert(slot, warmIn: reuse.index)
+    ranking.counts[reuse.index] += 1
     if !ranking.isRanked(reuse) {
       ranking.add(reuse, worth: worth(of: reuse, atAge: 0))
     }
     if pace.isUpdateDue { update() }
+  }
+
+  /// Takes the slot out of its list.
+  private mutating func leave(_ slot: Slot) {
+    order.unlink(slot)
+    if !nodes[slot].isParked { ranking.counts[nodes[slot].reuse.index] -= 1 }
   }
 
   /// Moves the slot to the cold end of its list.
@@ -154,6 +233,7 @@ public struct Forecast: EvictionPolicy, ~Copyable {
     order.unlink(parent.slot)
     // It was at the cold end when it was parked, and has not been used since.
     order.insert(parent.slot, coldIn: nodes[parent.slot].reuse.index)
+    ranking.counts[nodes[parent.slot].reuse.index] += 1
     rank(nodes[parent.slot].reuse)
   }
 
@@ -163,7 +243,7 @@ public struct Forecast: EvictionPolicy, ~Copyable {
   public mutating func takeVictim() -> Slot? {
     while let reuse = nextClass() {
       guard let slot = order.coldest(of: reuse.index) else { continue }
-      order.unlink(slot)
+      leave(slot)
       if nodes[slot].childCount == 0 {
         remember(slot)
         return slot
@@ -215,7 +295,8 @@ public struct Forecast: EvictionPolicy, ~Copyable {
 
   /// What a block of the class is worth by the rule that is followed.
   private func worth(of reuse: ReuseClass, atAge age: UInt32) -> Float {
-    switch duel.rule {
+    if reuse == .resting { return age < Self.restMax ? .greatestFiniteMagnitude : 0 }
+    return switch duel.rule {
     case .forecast: table.worth(of: reuse, atAge: age)
     case .lru: 1 / (1 + Float(age))
     case .lfu: Float(reuse.useLevel) + 1 / (2 + Float(age))

@@ -25,6 +25,9 @@ struct Pace: BitwiseCopyable {
     untilUpdate -= 1
   }
 
+  /// A block from before was found.
+  mutating func adopted() { liveCount += 1 }
+
   /// Blocks were offered and not stored.
   mutating func turnedAway(_ count: Int) {
     cameInCount += count

@@ -1,7 +1,7 @@
 /// What a block's last use says about its next one: blocks of one class are expected to behave
 /// alike.
 ///
-/// Four kinds, each with what tells its blocks apart:
+/// Six kinds, each with what tells its blocks apart:
 ///
 /// | kind | blocks | told apart by |
 /// |---|---|---|
@@ -9,6 +9,8 @@
 /// | single | requests of one block | uses, last gap |
 /// | trunk | from the start to where sequences part | uses, last gap |
 /// | end | the last of a request, which is often cut off within a block | turns |
+/// | adopted | that were there after a restart and were not used since | |
+/// | resting | whose request goes on: nothing is learnt from these | |
 ///
 /// Classes belong to groups, and a class that has seen little is judged by its group.
 struct ReuseClass: Equatable, BitwiseCopyable {
@@ -29,7 +31,7 @@ struct ReuseClass: Equatable, BitwiseCopyable {
   private static let firstTrunk = firstSingle + levelCount * gapCount
   private static let firstEnd = firstTrunk + levelCount * gapCount
   /// How many classes there are.
-  static let count = firstEnd + levelCount
+  static let count = firstEnd + levelCount + 2
 
   /// A request's own blocks.
   @inline(__always)
@@ -56,6 +58,12 @@ struct ReuseClass: Equatable, BitwiseCopyable {
     ReuseClass(index: firstEnd + level(turn))
   }
 
+  /// A block from before a restart.
+  static var adopted: ReuseClass { ReuseClass(index: count - 2) }
+
+  /// A block whose request goes on.
+  static var resting: ReuseClass { ReuseClass(index: count - 1) }
+
   /// The level of the time between two uses: 0 without an earlier one, then one an octave, of which
   /// the middle one begins at `scale` octaves of ticks.
   @inline(__always)
@@ -72,7 +80,8 @@ struct ReuseClass: Equatable, BitwiseCopyable {
 
   /// The level of the block's uses, or of the turns of its conversation.
   var useLevel: Int {
-    index >= Self.firstEnd ? index - Self.firstEnd : index / Self.gapCount % Self.levelCount
+    if index >= Self.count - 2 { return 0 }
+    return index >= Self.firstEnd ? index - Self.firstEnd : index / Self.gapCount % Self.levelCount
   }
 
   @inline(__always)
@@ -85,15 +94,15 @@ extension ReuseClass {
   /// How many classes and groups there are; groups come behind the classes, each before those that
   /// belong to it.
   static let nodeCount =
-    count + 4 + lengthCount * (1 + coarseCount * (1 + gapCount)) + 2 * levelCount
+    count + 5 + lengthCount * (1 + coarseCount * (1 + gapCount)) + 2 * levelCount
 
   /// Turns are told apart this far at first: the later ones are rare.
   private static let coarseCount = 4
 
-  /// By class and group: the group that it belongs to, or itself for the four kinds.
+  /// By class and group: the group that it belongs to, or itself for the five kinds.
   static func groups() -> [Int] {
     var groups = [Int](repeating: 0, count: nodeCount)
-    let kinds = count..<count + 4
+    let kinds = count..<count + 5
     for kind in kinds { groups[kind] = kind }
     var next = kinds.upperBound
     func add(under group: Int) -> Int {
@@ -120,6 +129,8 @@ extension ReuseClass {
       }
     }
     for level in 0..<levelCount { groups[firstEnd + level] = count + 3 }
+    groups[adopted.index] = count + 4
+    groups[resting.index] = count + 4
     return groups
   }
 }
