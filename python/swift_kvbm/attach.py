@@ -55,7 +55,7 @@ class Attachment:
         """Ends the thread, then the handle; leaves the handle when the thread will not end."""
         if self.recorder is not None:
             self.recorder.close()
-        if self.supervisor.stop():
+        if self.supervisor.stop(clean):
             self.native.close(clean)
 
 

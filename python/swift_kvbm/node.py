@@ -79,6 +79,8 @@ class NodeKeeper:
         self._started_at = 0.0
         self._silent_since: float | None = None
         self._backoff_seconds = 0.0
+        # Whether the node was told that this process does without it.
+        self._may_go = False
 
     @property
     def pid(self) -> int | None:
@@ -109,9 +111,18 @@ class NodeKeeper:
         """An attachment succeeded."""
         with self._lock:
             self._silent_since = None
+            self._may_go = False
+
+    def leaving(self) -> None:
+        """An engine of this process stops: a node that ends now does so in good order."""
+        with self._lock:
+            self._may_go = True
 
     def _note_end(self, now: float) -> None:
         self._process = None
+        if self._may_go:
+            self._backoff_seconds = 0.0
+            return
         lived = now - self._started_at
         if lived >= _SOUND_SECONDS:
             self._backoff_seconds = 0.0

@@ -89,9 +89,14 @@ class Supervisor:
         """Why there is no node, as the last try's code; None while attached."""
         return None if self._attached.is_set() else self._last_code
 
-    def stop(self) -> bool:
-        """Ends the thread; False when it did not end in time, and still uses the handle."""
+    def stop(self, clean: bool = False) -> bool:
+        """Ends the thread; False when it did not end in time, and still uses the handle.
+
+        `clean` says that the engine stops on purpose, and its node may go.
+        """
         self._stopping = True
+        if clean and self._keeper is not None:
+            self._keeper.leaving()
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout=2 * ATTACH_TIMEOUT_MS / 1000 + 1)

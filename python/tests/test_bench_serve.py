@@ -10,7 +10,7 @@ import torch
 from Benchmarks.Serve import bars
 from Benchmarks.Serve.host_worker import HostMemoryWorker
 from Benchmarks.Serve.micro_report import CallTimes, Micro
-from Benchmarks.Serve.plan import Run, parts, remaining_seconds, runs
+from Benchmarks.Serve.plan import MODELS, Run, parts, remaining_seconds, runs
 from Benchmarks.Serve.records import HookTimes, faults, load_seconds_per_mib, record
 from Benchmarks.Serve.report import Report, Spread, markdown, plain
 from Benchmarks.Serve.rivals import RIVALS, TIMES_VARIABLE, Sizes, device_blocks, transfer_config
@@ -73,8 +73,8 @@ def test_rivals_take_turns_and_another_one_begins_with_each_repeat():
 def test_every_compared_part_has_its_reference_before_anything_else():
     order = runs(list(PARTS.values()), set(RIVALS), None, 1)
     references = [run.part for run in order if run.repeat < 0]
-    assert references == ["A", "B", "groups"]
-    assert [run.part for run in order[:3]] == references
+    assert references == ["A", "B", "groups", *MODELS]
+    assert [run.part for run in order[: len(references)]] == references
 
 
 def test_the_reference_is_recomputes_first_repeat():
@@ -86,7 +86,8 @@ def test_the_reference_is_recomputes_first_repeat():
 def test_only_the_workloads_that_are_compared_are_played_as_told():
     order = runs(list(PARTS.values()), {"kvbm-host"}, [2], 1)
     seen = {(run.part, run.concurrency) for run in order}
-    assert seen == {("A", 2), ("B", 2), ("groups", 1), ("fresh", 4)}
+    others = {(name, 1) for name in ("groups", *MODELS)}
+    assert seen == {("A", 2), ("B", 2), ("fresh", 4)} | others
 
 
 def test_the_largest_workload_is_repeated_half_as_often():
@@ -216,6 +217,13 @@ def test_disk_may_take_twice_as_long_as_host():
     what = "disk by host, A, 1 at a time, pass 1, p50"
     assert verdicts([one(), slower(one(rival="kvbm-disk"), 1.9)])[what] == "ok"
     assert verdicts([one(), slower(one(rival="kvbm-disk"), 2.1)])[what] == "MISSED"
+
+
+def test_every_model_comes_back_faster_than_it_is_computed():
+    what = "TTFT, qwen2, pass 1 by recompute, p50"
+    computed = one(part="qwen2", rival="recompute", repeat=-1)
+    assert verdicts([computed, one(part="qwen2")])[what] == "ok"
+    assert verdicts([computed, slower(one(part="qwen2"), 2.1)])[what] == "MISSED"
 
 
 def test_groups_are_held_against_one_group_by_the_byte():

@@ -83,6 +83,22 @@ def test_a_dead_child_is_started_again_with_growing_delay(keeper, monkeypatch):
     )
 
 
+def test_a_node_that_went_in_good_order_is_started_again_at_once(keeper, caplog):
+    item = keeper(["/bin/sh", "-c", "exit 0"])
+    for _ in range(8):
+        item.ensure()
+        item.answered()
+        item.leaving()
+        pid = item._process.pid
+        deadline = time.monotonic() + 10
+        while item.pid is not None:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        item.ensure()
+        assert item._process is not None and item._process.pid != pid
+    assert not caplog.records
+
+
 def test_only_one_keeper_starts_the_node(keeper):
     one, two = keeper(), keeper()
     one.ensure()
