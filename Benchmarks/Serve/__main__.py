@@ -22,7 +22,7 @@ from Benchmarks.common.environment import ROOT, engine_environment
 from Benchmarks.common.node import COMMAND
 from Benchmarks.Serve import bars
 from Benchmarks.Serve.micro_report import Micro
-from Benchmarks.Serve.plan import Part, Run, parts, remaining_seconds, runs
+from Benchmarks.Serve.plan import MODELS, Part, Run, parts, remaining_seconds, runs
 from Benchmarks.Serve.play import Player, RunFailed
 from Benchmarks.Serve.records import Record, faults, record
 from Benchmarks.Serve.report import Report, Table, markdown, plain, written
@@ -168,12 +168,14 @@ def _options() -> argparse.Namespace:
         help="requests at a time in A and B; by default 1,4 in A and 1 in B",
     )
     parser.add_argument("--repeats", type=int, help="of every run; 2 by default")
-    parser.add_argument("--quick", action="store_true", help="less of everything, and not B")
+    parser.add_argument(
+        "--quick", action="store_true", help="less of everything; only A, groups, fresh, micro"
+    )
     parser.add_argument("--json", type=Path, help="where to write every figure as well")
     parser.add_argument("--directory", type=Path, default=ROOT / "build/serve")
     options = parser.parse_args()
     if options.quick and options.workload == every_part:
-        options.workload = [name for name in every_part if name != "B"]
+        options.workload = [name for name in every_part if name not in ("B", *MODELS)]
     options.repeats = options.repeats or (1 if options.quick else 2)
     return options
 

@@ -5,6 +5,7 @@ are told and not enforced.
 from dataclasses import dataclass
 
 from Benchmarks.Serve.micro_report import Micro
+from Benchmarks.Serve.plan import MODELS
 from Benchmarks.Serve.records import load_seconds_per_mib
 from Benchmarks.Serve.report import Report, Spread, Table
 
@@ -37,7 +38,8 @@ class Bar:
 
 def bars(report: Report, micro: Micro | None) -> list[Bar]:
     """Every bar for which there are figures."""
-    found = [*_beside_offloading(report), *_disk(report), *_groups(report), *_throughput(report)]
+    found = [*_beside_offloading(report), *_disk(report), *_groups(report)]
+    found += [*_models(report), *_throughput(report)]
     if micro is None:
         return found
     round_trip = min(micro.round_trips.values(), key=lambda t: t.p50)
@@ -109,6 +111,18 @@ def _groups(report: Report) -> list[Bar]:
         return []
     what = "time per byte, two groups by one"
     return [Bar.at_most(what, per_mib[0] / per_mib[1], GROUPS_FACTOR, "")]
+
+
+def _models(report: Report) -> list[Bar]:
+    """Every model's prompts come back faster than they are computed."""
+    found = []
+    for part in (*MODELS, "A", "B"):
+        ours = report.spread(part, "kvbm-host", 1, "pass 1", "p50")
+        computed = report.spread(part, "recompute", 1, "pass 0", "p50")
+        if ours and computed:
+            what = f"TTFT, {part}, pass 1 by recompute, p50"
+            found.append(Bar.at_most(what, ours.middle / computed.middle, 1, ""))
+    return found
 
 
 def _throughput(report: Report) -> list[Bar]:

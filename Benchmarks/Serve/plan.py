@@ -50,6 +50,8 @@ def _scene_passes(scene: Scene) -> tuple[tuple[str, Workload], ...]:
     return (("pass 0", scene.workload), ("pass 1", scene.workload))
 
 
+# Other models, each beside its own recompute run.
+MODELS = ("llama-f16", "llama-kv2", "qwen2", "mistral-sw")
 # Nothing here is seen twice. Prompts are long and one token is generated, or the other way round.
 _FRESH_PASSES = (
     ("prompts", Workload(1, 24, 1, 0, 768, 256, 1, seed=11)),
@@ -77,6 +79,10 @@ def parts(quick: bool) -> dict[str, Part]:
             *("fresh", "nothing to reuse", llama, fresh, _FRESH_PASSES, 25, (4,)),
             timed=False,
             compared=False,
+        ),
+        *(
+            Part(name, name, SCENES[name], ("kvbm-host",), _scene_passes(SCENES[name]), 20)
+            for name in MODELS
         ),
     )
     return {part.name: part for part in every_part}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Shape:
-    """Size and element type of a model; `window` is of every other layer, 0 for none."""
+    """Size and element type of a model; `window` is of some or all layers, 0 for none."""
 
     hidden: int
     intermediate: int
@@ -23,6 +23,7 @@ class Shape:
     dtype: str
     element_bytes: int
     window: int = 0
+    family: str = "Llama"
 
     @property
     def kv_bytes_per_token(self) -> int:
@@ -32,7 +33,7 @@ class Shape:
     @property
     def groups(self) -> int:
         """Cache groups that vLLM makes of the layers."""
-        return 2 if self.window else 1
+        return 2 if self.family == "Gemma2" else 1
 
 
 SHAPES = {
@@ -42,7 +43,12 @@ SHAPES = {
     # 16 KiB of KV per token, of bfloat16 as served models are: outputs are equal but for near ties.
     "llama-big": Shape(1024, 2816, 16, 16, 4, 64, 32768, "bfloat16", 2),
     # Two cache groups of 4 KiB per token each, so that a load has about as many bytes as llama's.
-    "gemma2": Shape(256, 512, 4, 4, 4, 64, 16384, "float32", 4, window=256),
+    "gemma2": Shape(256, 512, 4, 4, 4, 64, 16384, "float32", 4, window=256, family="Gemma2"),
+    # Other shapes and types: two heads of 64, biases, windows in all layers.
+    "llama-f16": Shape(256, 512, 4, 8, 4, 32, 16384, "float16", 2),
+    "llama-kv2": Shape(256, 512, 3, 4, 2, 64, 16384, "float32", 4),
+    "qwen2": Shape(256, 512, 5, 4, 2, 64, 16384, "float32", 4, family="Qwen2"),
+    "mistral-sw": Shape(256, 512, 3, 4, 2, 64, 16384, "float32", 4, window=512, family="Mistral"),
 }
 VOCABULARY = 1024
 SEED = 7
@@ -70,7 +76,7 @@ def make(name: str, root: Path) -> Path:
 
 
 def _config(shape: Shape):
-    from transformers import Gemma2Config, LlamaConfig
+    from transformers import Gemma2Config, LlamaConfig, MistralConfig, Qwen2Config
 
     common = {
         "vocab_size": VOCABULARY,
@@ -86,11 +92,15 @@ def _config(shape: Shape):
         "max_position_embeddings": shape.positions,
         "initializer_range": 1.6 / shape.hidden**0.5,
     }
-    if not shape.window:
-        return LlamaConfig(**common, tie_word_embeddings=False)
-    return Gemma2Config(
-        **common,
-        sliding_window=shape.window,
-        query_pre_attn_scalar=shape.head_size,
-        tie_word_embeddings=True,
+    if shape.family == "Gemma2":
+        return Gemma2Config(
+            **common,
+            sliding_window=shape.window,
+            query_pre_attn_scalar=shape.head_size,
+            tie_word_embeddings=True,
+        )
+    if shape.family == "Mistral":
+        return MistralConfig(**common, sliding_window=shape.window)
+    return {"Llama": LlamaConfig, "Qwen2": Qwen2Config}[shape.family](
+        **common, tie_word_embeddings=False
     )
