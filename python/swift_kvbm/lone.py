@@ -39,10 +39,14 @@ class LoneRequests:
         """The request is over."""
         self._live.discard(request_id)
 
+    def is_alone(self, request_id: str) -> bool:
+        """Whether vLLM has no other request."""
+        return self._live == {request_id}
+
     def may_load(self, request_id: str, blocks: int) -> bool:
         """Whether a load of so many blocks may be synchronous, by what is there now."""
         within = 0 < blocks * self._block_bytes <= BYTES_MAX
-        return within and self._evict is not None and self._live == {request_id}
+        return within and self._evict is not None and self.is_alone(request_id)
 
     def loads(self, request_id: str, blocks: set[int]) -> None:
         """A synchronous load begins, of a request that computes into these device blocks."""

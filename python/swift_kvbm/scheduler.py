@@ -29,6 +29,10 @@ EPOCH_BYTES = 16
 NULL_BLOCK = 0
 # A request waits no longer than this for blocks that are staged; then it takes what is ready.
 STAGING_SECONDS_MAX = 30.0
+# A request that is alone waits so long within one question, and looks so often; whoever arrives
+# meanwhile waits too.
+LONE_WAIT_SECONDS = 0.005
+LONE_POLL_SECONDS = 0.0002
 
 
 def confirmed_tokens(computed: int, scheduled: int, known: int) -> int:
@@ -125,7 +129,7 @@ class SchedulerHalf:
         self._append(sequence, request.num_tokens)
         sequence.matched_first = first
         sequence.asked = count * self._block_tokens
-        ready, pending = self._native.match(sequence.handle, first, count)
+        ready, pending = self._ask(sequence, request.request_id, first, count)
         if pending > 0 and sequence.may_wait(time.monotonic(), STAGING_SECONDS_MAX):
             self.tally.add("kvbm_deferrals")
             return None, False
@@ -136,6 +140,17 @@ class SchedulerHalf:
         if sequence.synchronous:
             return min(tokens, beside), False
         return tokens, tokens > 0
+
+    def _ask(self, sequence: Sequence, request_id: str, first: int, count: int) -> tuple[int, int]:
+        """The node's answer. Where that holds nobody up, it is waited a moment for staged blocks:
+        vLLM would ask again after a step, and sleep before it."""
+        deadline = time.monotonic() + LONE_WAIT_SECONDS
+        while True:
+            ready, pending = self._native.match(sequence.handle, first, count)
+            late = time.monotonic() >= deadline
+            if not pending or late or not self.lone.is_alone(request_id):
+                return ready, pending
+            time.sleep(LONE_POLL_SECONDS)
 
     def allocated(self, request: Any, blocks: Any, external: int) -> None:
         """`update_state_after_alloc`: vLLM has taken up `external` tokens of the last match."""

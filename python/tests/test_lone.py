@@ -282,6 +282,24 @@ def test_a_whole_prompt_leaves_a_token_to_compute():
     )
 
 
+def test_what_is_staged_for_a_request_that_is_alone_is_waited_for_a_moment():
+    answers = [(0, 4), (1, 3), (4, 0)]
+    half, one = alone(100)
+    half._native.match = lambda handle, first, count: answers.pop(0)
+    assert half.matched(one, 0) == (4 * BLOCK, False)
+    # Among others it is asked once, and vLLM comes again.
+    answers = [(0, 4)]
+    half.entered(request(100, request_id="other"))
+    assert half.matched(one, 0) == (None, False)
+
+
+def test_that_moment_is_short():
+    half, one = alone(100)
+    half._native.pending = 4
+    assert half.matched(one, 0) == (None, False)
+    assert len(half._native.named("match")) > 1
+
+
 def test_what_a_failed_load_spoiled_is_forgotten_even_of_an_aborted_request():
     half, one = alone(100)
     assert half.matched(one, 32) == (64, False)
