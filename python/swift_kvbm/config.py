@@ -21,12 +21,16 @@ AUTOMATIC = "auto"
 TIER_BLOCKS_MIN = 4
 COPY_THREADS_MAX = 64
 RECORD_LIMIT_DEFAULT_BYTES = 2**30
+# What can leave a full tier; which one is the default is the node's affair.
+EVICTIONS = ("lru", "leaf-first", "forecast")
 
 # JSON key -> variable.
 _VARIABLES = {
     "host.capacity": "KVBM_HOST_CAPACITY",
+    "host.eviction": "KVBM_HOST_EVICTION",
     "disk.path": "KVBM_DISK_PATH",
     "disk.capacity": "KVBM_DISK_CAPACITY",
+    "disk.eviction": "KVBM_DISK_EVICTION",
     "node": "KVBM_NODE",
     "weights_id": "KVBM_WEIGHTS_ID",
     "copy_threads": "KVBM_COPY_THREADS",
@@ -61,10 +65,15 @@ class Settings:
     record_limit_bytes: int = RECORD_LIMIT_DEFAULT_BYTES
     # Whether a request that has the engine to itself may load within its step.
     synchronous_loads: bool = True
+    # What leaves each tier when it is full; None: the node's default.
+    host_eviction: str | None = None
+    disk_eviction: str | None = None
 
     def canonical(self) -> dict[str, object]:
         """What decides which node this engine belongs to."""
+        evictions = {"host_eviction": self.host_eviction, "disk_eviction": self.disk_eviction}
         return {
+            **{key: value for key, value in evictions.items() if value is not None},
             "host": AUTOMATIC if self.host_capacity_bytes is None else self.host_capacity_bytes,
             "disk": self.disk_path,
             "disk_capacity": self.disk_capacity_bytes,
@@ -95,6 +104,8 @@ def parse_settings(extra: Mapping[str, Any], environment: Mapping[str, str]) -> 
             "record_limit", flat.get("record_limit", RECORD_LIMIT_DEFAULT_BYTES)
         ),
         synchronous_loads=_choice(flat, "synchronous_loads", ("auto", "never")) == "auto",
+        host_eviction=_eviction(flat, "host.eviction"),
+        disk_eviction=_disk_eviction(flat),
     )
 
 
@@ -190,11 +201,11 @@ def _node_socket(flat: Mapping[str, Any]) -> str | None:
         return None
     if not value.startswith("unix:/"):
         raise ValueError(f'KVBM: node = {value!r} must be "unix:" and an absolute path')
-    for key in ("host.capacity", "disk.path", "disk.capacity"):
+    for key in (name for name in _VARIABLES if name.startswith(("host.", "disk."))):
         if key in flat:
             raise ValueError(
                 f"KVBM: {key} = {flat[key]!r} cannot be given together with node = {value!r}: "
-                "the running node has its own capacities; leave one of them out"
+                "the running node has its own tiers; leave one of them out"
             )
     return value.removeprefix("unix:")
 
@@ -231,6 +242,16 @@ def _disk_path(flat: Mapping[str, Any]) -> str | None:
             "give a directory that it may write"
         )
     return absolute
+
+
+def _eviction(flat: Mapping[str, Any], key: str) -> str | None:
+    return _choice(flat, key, EVICTIONS) if key in flat else None
+
+
+def _disk_eviction(flat: Mapping[str, Any]) -> str | None:
+    if "disk.eviction" in flat and "disk.path" not in flat:
+        raise ValueError(f"KVBM: disk.eviction = {flat['disk.eviction']!r} needs disk.path as well")
+    return _eviction(flat, "disk.eviction")
 
 
 def _record_path(flat: Mapping[str, Any]) -> str | None:

@@ -41,6 +41,9 @@ def node_command(settings: Settings, path: str) -> list[str]:
     if settings.disk_path is not None:
         command += ["--disk-path", settings.disk_path]
         command += ["--disk-capacity", str(settings.disk_capacity_bytes)]
+    for tier, eviction in (("host", settings.host_eviction), ("disk", settings.disk_eviction)):
+        if eviction is not None:
+            command += [f"--{tier}-eviction", eviction]
     # How long it lingers is its own default, or KVBM_LINGER, which it reads as this process would.
     return [*command, "--parent-started"]
 

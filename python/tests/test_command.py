@@ -39,6 +39,8 @@ def test_the_version_is_said_for_people_and_for_programs(binaries):
         (["--host-capacity", "1GiB", "--disk-capacity", "1GiB"], "--disk-capacity needs"),
         (["--host-capacity", "1GiB", "--hots-capacity", "1GiB"], "option '--hots-capacity'"),
         (["--host-capacity", "1GiB", "--linger", "-1"], "linger"),
+        (["--host-capacity", "1GiB", "--host-eviction", "mru"], "leaf-first"),
+        (["--host-capacity", "1GiB", "--disk-eviction", "lru"], "needs --disk-path"),
         (["--host-capacity", "1GiB", "--socket", "/" + "s" * 200], 'socket is "/sss'),
     ],
 )
@@ -92,6 +94,22 @@ def test_a_node_with_a_disk_ends_cleanly_on_sigterm(binaries, tmp_path):
     assert node.stop() == 0
     assert node.log.read_text().rstrip().endswith("ended")
     assert not os.path.exists(node.socket)
+
+
+def test_a_node_says_what_leaves_its_tiers(binaries, tmp_path):
+    variables = {"KVBM_HOST_EVICTION": "forecast", "KVBM_DISK_EVICTION": "lru"}
+    node = Node(tmp_path / "node", disk=tmp_path / "disk", environment=variables)
+    status = node.status()
+    assert (status["host_eviction"], status["disk_eviction"]) == ("forecast", "lru")
+    said = kvbm("status", "--socket", node.socket).stdout
+    assert "eviction: forecast" in said and "eviction: lru" in said
+    assert node.stop() == 0
+
+
+def test_a_wrong_policy_in_a_variable_is_named(binaries):
+    done = kvbm("serve", "--host-capacity", "1GiB", KVBM_HOST_EVICTION="mru")
+    assert done.returncode == 64
+    assert 'KVBM_HOST_EVICTION is "mru"; it must be of lru, leaf-first' in done.stderr
 
 
 def test_messages_can_be_json(binaries, tmp_path):

@@ -56,6 +56,31 @@ def test_every_part_is_optional(tmp_path):
     assert os.stat(tmp_path / "new").st_mode & 0o777 == 0o700
 
 
+def test_what_leaves_a_full_tier_is_passed_on(tmp_path):
+    disk = {"path": str(tmp_path), "capacity": "1GiB", "eviction": "lru"}
+    settings = parse_settings({"disk": disk}, {"KVBM_HOST_EVICTION": "forecast"})
+    command = node_command(settings, "/run/node.sock")
+    assert command[command.index("--host-eviction") + 1] == "forecast"
+    assert command[command.index("--disk-eviction") + 1] == "lru"
+    # Another node than with other policies; and without any, the node's own are left to it.
+    assert settings.canonical() != parse_settings({"disk": disk}, {}).canonical()
+    assert not any("eviction" in word for word in node_command(Settings(), "/run/node.sock"))
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"host": {"eviction": "mru"}}, ["host.eviction", "'mru'", '"leaf-first"', '"forecast"']),
+        ({"disk": {"eviction": "lru"}}, ["disk.eviction", "disk.path"]),
+        ({"node": "unix:/n", "host": {"eviction": "lru"}}, ["host.eviction", "own tiers"]),
+    ],
+)
+def test_a_wrong_eviction_is_refused(extra, words):
+    with pytest.raises(ValueError) as error:
+        parse_settings(extra, {})
+    assert all(word in str(error.value) for word in words)
+
+
 def test_the_host_tier_may_be_left_to_the_node(tmp_path):
     settings = parse_settings({"host": {"capacity": "auto"}}, {})
     assert settings.host_capacity_bytes is None

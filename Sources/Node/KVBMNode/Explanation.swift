@@ -88,7 +88,8 @@ extension NodeCore {
           stored: entry.storedCount, firstMissing: entry.firstMissing?.position,
           missingKey: entry.firstMissing?.key.description,
           missingGroup: entry.firstMissing?.groupWords,
-          reason: entry.firstMissing?.cause.words(at: entry.askedAt))
+          reason: entry.firstMissing?.cause.words(
+            at: entry.askedAt, configuration.eviction))
       })
   }
 

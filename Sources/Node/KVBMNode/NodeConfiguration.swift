@@ -1,3 +1,4 @@
+import BlockEngine
 import Wire
 
 /// Everything that a node is told at its start.
@@ -8,6 +9,8 @@ public struct NodeConfiguration: Sendable {
   public var hostCapacityBytes: Int
   /// The disk tier (G3), if there is one.
   public var disk: Disk?
+  /// What leaves each tier when it is full.
+  public var eviction = Eviction()
   /// Bytes of memory that are left to the machine and the cgroup.
   public var hostReserveBytes = 256 << 20
   /// Where metrics are to be had over HTTP, if anywhere.

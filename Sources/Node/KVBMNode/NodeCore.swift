@@ -40,7 +40,8 @@ final class NodeCore: Sendable {
     limits.readLimit = 128
     limits.writeLimit = 64
     let engine = BlockEngine(
-      limits: limits, epoch: UInt16.random(in: 1 ... .max), seed: UInt64.random(in: 0 ... .max))
+      limits: limits, epoch: UInt16.random(in: 1 ... .max), seed: UInt64.random(in: 0 ... .max),
+      eviction: configuration.eviction)
     state = Mutex(NodeState(engine: engine, store: store))
     outcomes.core.withLock { $0 = self }
   }

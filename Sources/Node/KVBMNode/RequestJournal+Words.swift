@@ -11,7 +11,7 @@ extension RequestJournal.Missing {
 
 extension RequestJournal.Cause {
   /// A few words; ages are counted back from the match, at `time`.
-  func words(at time: Time) -> String {
+  func words(at time: Time, _ eviction: Eviction) -> String {
     switch self {
     case .heldBack:
       return "it is in host memory, but not offered: a load of this request failed before it"
@@ -21,10 +21,12 @@ extension RequestJournal.Cause {
       return "it is on disk, but not staged: the staging budget, the limit of reads, or the "
         + "request's time to wait is used up"
     case .gone(let host, let disk):
-      let history = [(host, "host memory"), (disk, "disk")].compactMap { removal, tier in
+      let history = [
+        (host, "host memory", eviction.host), (disk, "disk", eviction.disk),
+      ].compactMap { removal, tier, choice in
         removal.map { removal in
           let seconds = (time.nanoseconds &- removal.time.nanoseconds) / 1_000_000_000
-          return "\(removal.reason.words) \(tier) \(seconds) s ago"
+          return "\(removal.reason.words(choice)) \(tier) \(seconds) s ago"
         }
       }
       return history.isEmpty
@@ -36,9 +38,9 @@ extension RequestJournal.Cause {
 
 extension RemovalReason {
   /// As in "evicted from host memory".
-  fileprivate var words: String {
+  fileprivate func words(_ choice: EvictionChoice) -> String {
     switch self {
-    case .evicted: "evicted by the policy leaf-first from"
+    case .evicted: "evicted by the policy \(choice.rawValue) from"
     case .corrupt: "dropped as damaged from"
     case .unreadable: "dropped as unreadable from"
     case .replaced: "replaced by a later copy on"

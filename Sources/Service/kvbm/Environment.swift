@@ -1,4 +1,5 @@
 import ArgumentParser
+import BlockPolicy
 import Glibc
 import KVBMNode
 
@@ -31,6 +32,17 @@ enum Environment {
     return number
   }
 
+  /// A variable's eviction policy; nil when it is not set or empty.
+  ///
+  /// - Throws: A validation error that names variable and value.
+  static func eviction(_ name: String) throws -> EvictionChoice? {
+    guard let text = text(name) else { return nil }
+    guard let choice = EvictionChoice(rawValue: text) else {
+      throw ValidationError("\(name) is \"\(text)\"; it must be of \(EvictionChoice.names)")
+    }
+    return choice
+  }
+
   /// The node's socket that a command means: its flag, the variable, or the default.
   static func socketPath(_ flag: String?) -> String {
     flag ?? text("KVBM_SOCKET") ?? defaultSocketPath
@@ -41,6 +53,8 @@ enum Environment {
     text("XDG_RUNTIME_DIR").map { "\($0)/kvbm.sock" } ?? "/tmp/kvbm-\(geteuid())/kvbm.sock"
   }
 }
+
+extension EvictionChoice: ExpressibleByArgument {}
 
 extension ByteSize {
   /// What a size must be: the rest of a sentence that begins "it must be".

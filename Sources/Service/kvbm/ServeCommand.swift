@@ -1,4 +1,5 @@
 import ArgumentParser
+import BlockPolicy
 import Glibc
 import KVBMNode
 import Synchronization
@@ -27,11 +28,20 @@ struct ServeCommand: ParsableCommand {
     transform: ByteSize.parse)
   var hostReserve: ByteSize?
 
+  @Option(
+    help: """
+      What leaves the full host tier: \(EvictionChoice.names). [KVBM_HOST_EVICTION]
+      """)
+  var hostEviction: EvictionChoice?
+
   @Option(help: "Directory of the disk tier (G3). [KVBM_DISK_PATH]")
   var diskPath: String?
 
   @Option(help: "Size of the disk tier. [KVBM_DISK_CAPACITY]", transform: ByteSize.parse)
   var diskCapacity: ByteSize?
+
+  @Option(help: "What leaves the full disk tier, likewise. [KVBM_DISK_EVICTION]")
+  var diskEviction: EvictionChoice?
 
   @Option(help: "Threads that read and write the disk. [KVBM_DISK_THREADS]")
   var diskThreads: Int?
@@ -85,6 +95,9 @@ struct ServeCommand: ParsableCommand {
     case (nil, _?):
       throw ValidationError("--disk-capacity needs --disk-path, the path of a directory")
     }
+    if disk == nil, diskEviction != nil {
+      throw ValidationError("--disk-eviction needs --disk-path, the path of a directory")
+    }
     if let threads = try diskThreads ?? Environment.integer("KVBM_DISK_THREADS") {
       disk?.threadCount = threads
     }
@@ -97,6 +110,12 @@ struct ServeCommand: ParsableCommand {
       socketPath: Environment.socketPath(socket),
       hostCapacityBytes: try host.resolved(reserveBytes: reserveBytes).bytes, disk: disk)
     configuration.hostReserveBytes = reserveBytes
+    if let choice = try hostEviction ?? Environment.eviction("KVBM_HOST_EVICTION") {
+      configuration.eviction.host = choice
+    }
+    if let choice = try diskEviction ?? Environment.eviction("KVBM_DISK_EVICTION") {
+      configuration.eviction.disk = choice
+    }
     if let seconds = try linger ?? Environment.integer("KVBM_LINGER") {
       configuration.lingerSeconds = seconds
     }

@@ -67,6 +67,10 @@ public struct NodeStatistics: Codable, Sendable {
   public var diskCapacityBytes: Int
   /// What the disk tier has: all extents that exist, in use or not.
   public var diskExtentBytes: Int
+  /// What leaves each tier when it is full, by name; nil for a tier that is not there, and from a
+  /// node of a release that did not tell.
+  public var hostEviction: String?
+  public var diskEviction: String?
   /// Blocks that wait to be written to disk, or are being written.
   public var pendingWrites: Int
   /// One entry for each slot class and tier.
@@ -89,13 +93,18 @@ public struct NodeStatistics: Codable, Sendable {
     return String(decoding: data, as: UTF8.self)
   }
 
+  private static func words(_ eviction: String?) -> String {
+    eviction.map { ", eviction: \($0)" } ?? ""
+  }
+
   /// A few lines for people.
   public var lines: [String] {
     var lines = [
       "kvbm \(version), pid \(pid), up \(Int(uptimeSeconds)) s, sessions: \(sessions)",
-      "host   \(ByteSize(bytes: hostPopulatedBytes)) of \(ByteSize(bytes: hostCapacityBytes))",
+      "host   \(ByteSize(bytes: hostPopulatedBytes)) of \(ByteSize(bytes: hostCapacityBytes))"
+        + Self.words(hostEviction),
       "disk   \(ByteSize(bytes: diskExtentBytes)) of \(ByteSize(bytes: diskCapacityBytes)), "
-        + "\(pendingWrites) blocks to be written",
+        + "\(pendingWrites) blocks to be written" + Self.words(diskEviction),
     ]
     for tier in tiers {
       lines.append(
@@ -141,7 +150,10 @@ extension NodeCore {
         hostCapacityBytes: configuration.hostCapacityBytes,
         hostPopulatedBytes: state.classes.reduce(0) { $0 + $1.populatedBytes },
         diskCapacityBytes: configuration.disk?.capacityBytes ?? 0,
-        diskExtentBytes: diskExtentBytes, pendingWrites: state.engine.pendingWriteCount,
+        diskExtentBytes: diskExtentBytes,
+        hostEviction: configuration.eviction.host.rawValue,
+        diskEviction: configuration.disk.map { _ in configuration.eviction.disk.rawValue },
+        pendingWrites: state.engine.pendingWriteCount,
         tiers: state.tierStatistics(hasDisk: store != nil), counters: counters,
         degraded: degraded, removals: state.removalStatistics, latencies: state.latencyStatistics)
     }
