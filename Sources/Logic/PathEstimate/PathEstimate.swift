@@ -107,6 +107,9 @@ public struct PathEstimate: Sendable {
     return 1 / (size * size)
   }
 
+  /// What was learnt so far counts less: a trial is about to show whether it still holds.
+  public mutating func doubt() { fit.fade(by: 0.25) }
+
   private func expected(_ bytes: Double) -> Double { max(1, fit.value(u: bytes, v: 1)) }
 
   /// All that was seen first, but for the one that took the longest for what it was: a cold start.

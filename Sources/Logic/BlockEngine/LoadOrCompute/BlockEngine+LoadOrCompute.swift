@@ -29,6 +29,7 @@ extension BlockEngine {
     if isDue && !bugs.contains(.neverTry) {
       // Until it has loaded or is over: it may be asked for again before it is taken up.
       requests[walk.entry].isTrial = true
+      speeds[engine].host.doubt()
       counters.hostTrials += 1
       return false
     }
@@ -204,6 +205,7 @@ extension BlockEngine {
       return
     }
     counters.diskTrials += 1
+    speeds.disk.doubt()
     var readCount = 0
     for index in first..<walk.offeredCount where readCount < Self.trialBlockCount {
       for group in walk.groups.indices where !isHere(keys[index], group, walk) {
