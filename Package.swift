@@ -86,7 +86,7 @@ let outer: [Target] = [
   .executableTarget(
     name: "KVBMCommand",
     dependencies: [
-      "KVBMNode", "DiskTier", "Wire", "BlockPolicy", "KVBMReplay", "KVBMTesting",
+      "KVBMNode", "DiskTier", "Wire", "BlockEngine", "BlockPolicy", "KVBMReplay", "KVBMTesting",
       "PoolBenchmarks",
       .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ], path: "Sources/Service/kvbm"),

@@ -169,6 +169,7 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
         c_int32,
         [c_void_p, c_uint64, c_uint32, c_uint32, c_char_p, c_size_t],
     ),
+    "kvbm_scheduler_note_prefill": (c_int32, [c_void_p, c_uint32, c_uint64, c_uint64]),
     "kvbm_request_retain": (c_int32, [c_void_p, c_uint64, POINTER(CRetention)]),
     "kvbm_request_block_count": (c_int64, [c_void_p, c_uint64]),
     "kvbm_request_keys": (c_int32, [c_void_p, c_uint64, c_uint32, c_uint32, c_char_p]),

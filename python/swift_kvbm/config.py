@@ -37,6 +37,7 @@ _VARIABLES = {
     "record": "KVBM_RECORD",
     "record_limit": "KVBM_RECORD_LIMIT",
     "synchronous_loads": "KVBM_SYNCHRONOUS_LOADS",
+    "load": "KVBM_LOAD",
 }
 # Read elsewhere: by the node itself, to find binaries, and by tests.
 _OTHER_VARIABLES = {
@@ -68,6 +69,8 @@ class Settings:
     # What leaves each tier when it is full; None: the node's default.
     host_eviction: str | None = None
     disk_eviction: str | None = None
+    # What is there is loaded "always", or as far as that is "measured" to be faster than computing.
+    load: str = "always"
 
     def canonical(self) -> dict[str, object]:
         """What decides which node this engine belongs to."""
@@ -77,6 +80,7 @@ class Settings:
             "host": AUTOMATIC if self.host_capacity_bytes is None else self.host_capacity_bytes,
             "disk": self.disk_path,
             "disk_capacity": self.disk_capacity_bytes,
+            "load": self.load,
         }
 
 
@@ -103,6 +107,7 @@ def parse_settings(extra: Mapping[str, Any], environment: Mapping[str, str]) -> 
         record_limit_bytes=parse_size(
             "record_limit", flat.get("record_limit", RECORD_LIMIT_DEFAULT_BYTES)
         ),
+        load=_choice(flat, "load", ("always", "measured")),
         synchronous_loads=_choice(flat, "synchronous_loads", ("auto", "never")) == "auto",
         host_eviction=_eviction(flat, "host.eviction"),
         disk_eviction=_disk_eviction(flat),
@@ -201,11 +206,12 @@ def _node_socket(flat: Mapping[str, Any]) -> str | None:
         return None
     if not value.startswith("unix:/"):
         raise ValueError(f'KVBM: node = {value!r} must be "unix:" and an absolute path')
-    for key in (name for name in _VARIABLES if name.startswith(("host.", "disk."))):
+    apart = (name for name in _VARIABLES if name.startswith(("host.", "disk.")) or name == "load")
+    for key in apart:
         if key in flat:
             raise ValueError(
                 f"KVBM: {key} = {flat[key]!r} cannot be given together with node = {value!r}: "
-                "the running node has its own tiers; leave one of them out"
+                "the running node has its own settings; leave one of them out"
             )
     return value.removeprefix("unix:")
 

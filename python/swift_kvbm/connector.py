@@ -237,8 +237,11 @@ class KVBMConnector(KVConnectorBase_V1, SupportsHMA):
 
     @guarded(None)
     def build_connector_worker_meta(self) -> KVConnectorWorkerMetadata | None:
-        """Which requests' loads failed."""
-        return self._worker.meta() if self._worker is not None else None
+        """Which requests' loads failed, and which step is over."""
+        if self._worker is None:
+            return None
+        metadata = self._connector_metadata
+        return self._worker.meta(metadata.step if isinstance(metadata, KVBMMetadata) else 0)
 
     # MARK: End
 

@@ -199,6 +199,10 @@ class NativeScheduler(_Handle):
         self._asks_node = True
         self._call_quick("kvbm_request_store", request, first, length // self._group_count, address)
 
+    def note_prefill(self, tokens: int, context_tokens: int, nanoseconds: int) -> None:
+        """So many tokens of prompts were computed, with so many before each of them, added up."""
+        self._call_quick("kvbm_scheduler_note_prefill", tokens, context_tokens, nanoseconds)
+
     def end(self, request: int) -> None:
         """The request is over."""
         self._asks_node = True

@@ -41,18 +41,21 @@ class KVBMMetadata(KVConnectorMetadata):
     fence_all: bool = False
     # The step has no forward pass: nothing but loads can be waited for.
     idle: bool = False
+    # The number that the worker gives back when the step is over; 0 when it is not timed.
+    step: int = 0
 
 
 @dataclass
 class KVBMWorkerMetadata(KVConnectorWorkerMetadata):
-    """Worker to scheduler: the requests whose load failed in this step."""
+    """Worker to scheduler: the requests whose load failed in this step, and which step it was."""
 
     failed: set[str] = field(default_factory=set)
+    step: int = 0
 
     def aggregate(self, other: "KVConnectorWorkerMetadata") -> "KVConnectorWorkerMetadata":
-        """Both workers' failures."""
+        """Both workers' failures, of the one step."""
         assert isinstance(other, KVBMWorkerMetadata)
-        return KVBMWorkerMetadata(self.failed | other.failed)
+        return KVBMWorkerMetadata(self.failed | other.failed, max(self.step, other.step))
 
 
 @dataclass

@@ -44,6 +44,7 @@ def node_command(settings: Settings, path: str) -> list[str]:
     for tier, eviction in (("host", settings.host_eviction), ("disk", settings.disk_eviction)):
         if eviction is not None:
             command += [f"--{tier}-eviction", eviction]
+    command += ["--load", settings.load]
     # How long it lingers is its own default, or KVBM_LINGER, which it reads as this process would.
     return [*command, "--parent-started"]
 

@@ -21,6 +21,7 @@ from swift_kvbm.guard import guarded
 from swift_kvbm.lone import LoneRequests
 from swift_kvbm.metadata import KVBMMetadata, KVBMWorkerMetadata, Load
 from swift_kvbm.metrics import Tally
+from swift_kvbm.pace import PrefillPace
 from swift_kvbm.recording import Entry, Recorder
 from swift_kvbm.sequence import Identities, Sequence, warn_uncached
 
@@ -78,6 +79,7 @@ class SchedulerHalf:
         self.identities = Identities(Adapters({}), None, block_tokens)
         # Replaced where loads may be synchronous.
         self.lone = LoneRequests()
+        self._pace = PrefillPace(native)
         self._epoch = b""
         self._block_pool: Any = None
         # What happened, for vLLM's metrics.
@@ -202,7 +204,13 @@ class SchedulerHalf:
         self._fences = array("I")
         if plan is None:
             return KVBMMetadata(failed=[*failed, *loads.values()], fence_all=True)
-        return KVBMMetadata(plan, loads, failed, idle=not output.num_scheduled_tokens)
+        step = self._begin_timing(output, [*failed, *loads.values()])
+        return KVBMMetadata(plan, loads, failed, idle=not output.num_scheduled_tokens, step=step)
+
+    @guarded(0)
+    def _begin_timing(self, output: Any, loads: list[Load]) -> int:
+        loading = {load.request_id for load in loads if not load.synchronous}
+        return self._pace.begins(output, loading, bool(loads))
 
     @guarded(None)
     def _step(self) -> bytes | None:
@@ -276,6 +284,7 @@ class SchedulerHalf:
     def finished_loads(self, output: Any) -> None:
         """`update_connector_output`: whose load failed is never offered anything again."""
         meta = output.kv_connector_worker_meta
+        self._end_timing(output, meta)
         if isinstance(meta, KVBMWorkerMetadata):
             self.tally.add("kvbm_failed_loads", len(meta.failed))
             for request_id in meta.failed:
@@ -287,12 +296,18 @@ class SchedulerHalf:
                 # Also of one that was aborted in the meantime.
                 self.lone.failed(request_id)
 
+    @guarded(None)
+    def _end_timing(self, output: Any, meta: Any) -> None:
+        step = meta.step if isinstance(meta, KVBMWorkerMetadata) else 0
+        self._pace.ended(step, output.finished_recving or set())
+
     # MARK: Ends
 
     @guarded(None)
     def finished(self, request: Any) -> None:
         """The request is over. A load that was handed out goes on, and is reported."""
         self.lone.left(request.request_id)
+        self._pace.left(request.request_id)
         sequence = self._sequences.pop(request.request_id, None)
         if sequence is not None:
             if self.recorder is not None:

@@ -43,7 +43,10 @@ READ: dict[str, tuple[str, ...]] = {
         *("lora_request", "mm_features", "prompt_embeds", "prompt_is_token_ids", "resumable"),
         "skip_reading_prefix_cache",
     ),
-    "vllm.v1.outputs.KVConnectorOutput": ("kv_connector_worker_meta",),
+    "vllm.v1.outputs.KVConnectorOutput": (
+        "finished_recving",
+        "kv_connector_worker_meta",
+    ),
     "vllm.v1.core.kv_cache_manager.KVCacheBlocks": ("get_block_ids",),
     "vllm.v1.core.block_pool.BlockPool": ("get_num_free_blocks", "num_gpu_blocks"),
     f"{_CACHE}.KVCacheConfig": (

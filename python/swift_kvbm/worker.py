@@ -134,10 +134,13 @@ class WorkerHalf:
         failed, self._failed_whole = self._failed_whole, set()
         return failed
 
-    def meta(self) -> KVBMWorkerMetadata | None:
-        """For the scheduler's half: the requests that must not be offered anything again."""
+    def meta(self, step: int = 0) -> KVBMWorkerMetadata | None:
+        """For the scheduler's half: the requests that must not be offered anything again.
+
+        And that the `step` is over, where it is timed.
+        """
         failed, self._failed_requests = self._failed_requests, set()
-        return KVBMWorkerMetadata(failed) if failed else None
+        return KVBMWorkerMetadata(failed, step) if failed or step else None
 
     @guarded(None)
     def _wait(self, timeout_ms: int) -> None:

@@ -72,7 +72,7 @@ def test_what_leaves_a_full_tier_is_passed_on(tmp_path):
     [
         ({"host": {"eviction": "mru"}}, ["host.eviction", "'mru'", '"leaf-first"', '"forecast"']),
         ({"disk": {"eviction": "lru"}}, ["disk.eviction", "disk.path"]),
-        ({"node": "unix:/n", "host": {"eviction": "lru"}}, ["host.eviction", "own tiers"]),
+        ({"node": "unix:/n", "host": {"eviction": "lru"}}, ["host.eviction", "own settings"]),
     ],
 )
 def test_a_wrong_eviction_is_refused(extra, words):
@@ -159,3 +159,14 @@ def test_a_tier_of_less_than_a_few_blocks_is_refused():
         check_capacities(Settings(disk_path="/d", disk_capacity_bytes=1), 65536)
     check_capacities(Settings(host_capacity_bytes=4 * 65536), 65536)
     check_capacities(Settings(host_capacity_bytes=1, node_socket="/a"), 65536)
+
+
+def test_whether_to_load_is_a_choice_of_the_node():
+    assert parse_settings({}, {}).load == "always"
+    measured = parse_settings({}, {"KVBM_LOAD": "measured"})
+    assert measured.load == "measured" and "measured" in node_command(measured, "/run/node.sock")
+    assert measured.canonical() != parse_settings({}, {}).canonical()
+    with pytest.raises(ValueError, match='load = \'fast\' must be "always" or "measured"'):
+        parse_settings({"load": "fast"}, {})
+    with pytest.raises(ValueError, match="own settings"):
+        parse_settings({"node": "unix:/n", "load": "always"}, {})

@@ -44,7 +44,8 @@ def test_the_command_line_is_the_settings(monkeypatch):
     settings = Settings(1024, "/d", 4096)
     assert node_command(settings, "/s") == [
         *("/bin/kvbm", "serve", "--socket", "/s", "--host-capacity", "1024"),
-        *("--disk-path", "/d", "--disk-capacity", "4096", "--parent-started"),
+        *("--disk-path", "/d", "--disk-capacity", "4096", "--load", "always"),
+        "--parent-started",
     ]
 
 

@@ -41,10 +41,12 @@ extension SchedulerSide {
     }
     message.stores = stores.map(\.offer)
     message.retentions = state.retentions
+    message.prefill = state.prefill
 
     var reply: StepReply?
     if !message.isEmpty, let attachment = link.current(), attachment.session == session {
       reply = askStep(message, attachment)
+      state.prefill = StepMessage.Prefill()
       plan.session = attachment.session
     }
     state.ended.removeAll(keepingCapacity: true)

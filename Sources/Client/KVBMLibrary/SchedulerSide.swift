@@ -59,6 +59,8 @@ final class SchedulerSide: Sendable {
     var ended: [UInt64] = []
     var loads: [PlannedLoad] = []
     var stores: [PlannedStore] = []
+    /// What forward passes over prompts took that the node has not been told of.
+    var prefill = StepMessage.Prefill()
     var retentions: [StepMessage.Retention] = []
     /// A plan or JSON that did not fit into the caller's buffer.
     var retainedPlan: [UInt8]?

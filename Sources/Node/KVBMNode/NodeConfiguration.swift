@@ -24,6 +24,8 @@ public struct NodeConfiguration: Sendable {
   public var lingerSeconds = 60
   /// How long a request waits for blocks from disk before the rest is computed.
   public var stagingMilliseconds = 2_000
+  /// Whether what is there is loaded though computing it would be faster.
+  public var loadDecision = LoadDecision.always
   /// How long a stop waits for blocks on their way to disk.
   public var drainSeconds = 30
 

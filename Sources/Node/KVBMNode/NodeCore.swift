@@ -34,6 +34,7 @@ final class NodeCore: Sendable {
     self.store = store
     var limits = Limits()
     limits.stagingNanoseconds = UInt64(configuration.stagingMilliseconds) * 1_000_000
+    limits.loadDecision = configuration.loadDecision
     // What one step's answer can hold.
     limits.storeLimit = WireFormat.storeCountMax
     // Fewer than the store's queue takes, so that it refuses only when it is closed.

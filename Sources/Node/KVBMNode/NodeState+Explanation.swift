@@ -26,6 +26,11 @@ extension NodeState {
   private func missing(
     _ keys: [BlockKey], _ coveredCount: Int, _ firstPosition: Int, _ entry: NamespaceEntry
   ) -> RequestJournal.Missing {
+    if let refusal = engine.refusal {
+      return RequestJournal.Missing(
+        position: firstPosition + coveredCount, key: keys[coveredCount], group: nil,
+        windowTokens: nil, cause: .slower(refusal))
+    }
     let search = ShortfallSearch(windows: entry.places.map(\.windowBlocks))
     let (group, index) = search.place(coveredCount: coveredCount, askedCount: keys.count) {
       engine.presence(of: keys[$1], group: $0, in: entry.id)

@@ -75,6 +75,7 @@ struct RequestHandler {
     let now = Clock.now
     return core.state.withLock { state in
       var reply = StepReply()
+      note(step.prefill, session, &state)
       // Loads first: a request may end in the very step that grants its load.
       for load in step.loads { reply.loads.append(begin(load, session, &state, now)) }
       for (index, offer) in step.stores.enumerated() where session.isComplete {
@@ -87,6 +88,17 @@ struct RequestHandler {
       state.settle(now: now)
       return reply
     }
+  }
+
+  private func note(
+    _ prefill: StepMessage.Prefill, _ session: Session, _ state: inout NodeState
+  ) {
+    guard prefill.tokens > 0 else { return }
+    state.engine.note(
+      prefill: PrefillEstimate.Sample(
+        tokenCount: Int(prefill.tokens), contextTokenCount: Int(clamping: prefill.contextTokens),
+        nanoseconds: prefill.nanoseconds),
+      blockTokens: session.namespace.shapes[0]?.blockTokens ?? 0, of: session.engine)
   }
 
   private func begin(

@@ -20,6 +20,12 @@ extension RequestJournal.Cause {
     case .onDisk:
       return "it is on disk, but not staged: the staging budget, the limit of reads, or the "
         + "request's time to wait is used up"
+    case .slower(let refusal):
+      let way = refusal.tier == .host ? "in host memory" : "on disk"
+      let (load, compute) = (refusal.loadNanoseconds, refusal.computeNanoseconds)
+      return "it is \(way), but slower than computing: \(Self.milliseconds(load)) to "
+        + "\(refusal.tier == .host ? "load" : "read and load"), "
+        + "\(Self.milliseconds(compute)) to compute \(refusal.positionCount) blocks"
     case .gone(let host, let disk):
       let history = [
         (host, "host memory", eviction.host), (disk, "disk", eviction.disk),
@@ -33,6 +39,14 @@ extension RequestJournal.Cause {
         ? "it was never stored here, or left longer ago than is remembered"
         : history.joined(separator: ", ")
     }
+  }
+}
+
+extension RequestJournal.Cause {
+  /// As in "12.3 ms".
+  private static func milliseconds(_ nanoseconds: UInt64) -> String {
+    let tenths = (nanoseconds + 50_000) / 100_000
+    return tenths >= 1_000 ? "\(tenths / 10) ms" : "\(tenths / 10).\(tenths % 10) ms"
   }
 }
 

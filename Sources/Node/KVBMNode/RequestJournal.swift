@@ -42,6 +42,8 @@ struct RequestJournal {
     case arriving
     /// On disk, and not staged.
     case onDisk
+    /// There, and slower than computing.
+    case slower(LoadRefusal)
     /// Nowhere; with its last removal from each tier, where that is remembered.
     case gone(host: RemovalJournal.Entry?, disk: RemovalJournal.Entry?)
   }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import BlockEngine
 import BlockPolicy
 import Glibc
 import KVBMNode
@@ -48,6 +49,10 @@ struct ServeCommand: ParsableCommand {
 
   @Option(help: "Milliseconds a request waits for blocks from disk. [KVBM_STAGING_TIMEOUT]")
   var stagingTimeout: Int?
+
+  @Option(
+    help: "\"measured\": load only what is faster than computing it; or \"always\". [KVBM_LOAD]")
+  var load: String?
 
   @Option(help: "Seconds to stay after an engine went without goodbye. [KVBM_LINGER]")
   var linger: Int?
@@ -124,6 +129,12 @@ struct ServeCommand: ParsableCommand {
     }
     if let seconds = try drainTimeout ?? Environment.integer("KVBM_DRAIN_TIMEOUT") {
       configuration.drainSeconds = seconds
+    }
+    if let word = load ?? Environment.text("KVBM_LOAD") {
+      guard let decision = LoadDecision(rawValue: word) else {
+        throw ValidationError("load is \"\(word)\"; it must be \"measured\" or \"always\"")
+      }
+      configuration.loadDecision = decision
     }
     configuration.endsWithLastEngine = parentStarted
     if let root = Environment.text("KVBM_TEST_SYSTEM_ROOT") { configuration.systemRoot = root }

@@ -144,6 +144,9 @@ class FakeScheduler(_Attached):
         whole = self.window_blocks != [None]
         self.loads.append((request, parts, count, whole))
 
+    def note_prefill(self, tokens: int, context_tokens: int, nanoseconds: int) -> None:
+        """A fake node loads whatever is there."""
+
     def store(self, request: int, first: int, blocks: "array[int]") -> None:
         """Into the coming plan; a sliding group may begin without."""
         for group in range(len(self.window_blocks)):

@@ -193,6 +193,13 @@ typedef struct kvbm_retention {
 /// others. `KVBM_LIMIT` beyond `KVBM_RETENTION_COUNT_MAX`.
 int32_t kvbm_request_retain(kvbm_scheduler *scheduler, uint64_t request,
                             const kvbm_retention *retention);
+/// Says what forward passes over prompts took, so that the node loads only what is faster than
+/// computing it: `tokens` were computed in `nanoseconds`, and `context_tokens` is the sum, over
+/// these tokens, of the tokens before each in its sequence. Sums of several calls go to the node
+/// with the next step. Needs no node.
+int32_t kvbm_scheduler_note_prefill(kvbm_scheduler *scheduler, uint32_t tokens,
+                                    uint64_t context_tokens, uint64_t nanoseconds);
+
 /// Full blocks whose keys are known; negative: a code.
 int64_t kvbm_request_block_count(kvbm_scheduler *scheduler, uint64_t request);
 

@@ -33,6 +33,7 @@ extension NodeStatistics {
     }
     addRemovals(to: &text)
     addLatencies(to: &text)
+    addSpeeds(to: &text)
     addKVBM(to: &text)
     return text.lines.joined(separator: "\n")
   }
@@ -59,6 +60,22 @@ extension NodeStatistics {
     text.family("match_seconds", .histogram, "From an engine's question to its answer.")
     for match in latencies where match.what == "match" {
       match.add("match_seconds", to: &text, labels: [])
+    }
+  }
+
+  private func addSpeeds(to text: inout PrometheusText) {
+    guard let speeds else { return }
+    let paths = speeds.paths.filter { $0.bytesPerSecond != nil }
+    text.family("path_bytes_per_second", .gauge, "Measured speed of a way, by engine for loads.")
+    for path in paths {
+      text.sample("path_bytes_per_second", path.bytesPerSecond ?? 0, path.labels)
+    }
+    text.family("path_fixed_seconds", .gauge, "What a transfer takes however small it is.")
+    for path in paths { text.sample("path_fixed_seconds", path.fixedSeconds ?? 0, path.labels) }
+    text.family("prefill_tokens_per_second", .gauge, "Measured speed of an engine's prefill.")
+    for prefill in speeds.prefills {
+      guard let speed = prefill.tokensPerSecond else { continue }
+      text.sample("prefill_tokens_per_second", speed, [("engine", String(prefill.engine))])
     }
   }
 
@@ -96,6 +113,12 @@ extension NodeStatistics.LatencyFigures {
     }
     text.sample(name + "_sum", seconds, labels)
     text.sample(name + "_count", Double(sum), labels)
+  }
+}
+
+extension SpeedFigures.Path {
+  fileprivate var labels: [(String, String)] {
+    [("way", way)] + (engine.map { [("engine", String($0))] } ?? [])
   }
 }
 

@@ -83,6 +83,8 @@ public struct NodeStatistics: Codable, Sendable {
   public var removals: [RemovalFigures]?
   /// Latencies by what was done; nil from a node of a release that did not tell.
   public var latencies: [LatencyFigures]?
+  /// How fast ways and engines are; nil from a node of a release that did not tell.
+  public var speeds: SpeedFigures?
 
   /// The same as one JSON object, keys in order.
   public var json: String {
@@ -115,6 +117,7 @@ public struct NodeStatistics: Codable, Sendable {
     for (name, value) in counters.sorted(by: { $0.key < $1.key }) where value != 0 {
       lines.append("\(name) \(value)")
     }
+    lines += speeds?.lines ?? []
     return lines + degraded.map { "degraded: \($0)" }
   }
 }
@@ -155,7 +158,8 @@ extension NodeCore {
         diskEviction: configuration.disk.map { _ in configuration.eviction.disk.rawValue },
         pendingWrites: state.engine.pendingWriteCount,
         tiers: state.tierStatistics(hasDisk: store != nil), counters: counters,
-        degraded: degraded, removals: state.removalStatistics, latencies: state.latencyStatistics)
+        degraded: degraded, removals: state.removalStatistics, latencies: state.latencyStatistics,
+        speeds: SpeedFigures(state.engine))
     }
   }
 
