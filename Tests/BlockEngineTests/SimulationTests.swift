@@ -42,6 +42,7 @@ struct SimulationTests {
     #expect(tally.choicesChecked > 1000 && tally.loadsRefused > 100 && tally.disksRegained > 0)
     #expect(counters.positionsFasterThanHost > 50 && counters.positionsFasterThanDisk > 50)
     #expect(counters.hostTrials > 0 && counters.diskTrials > 0)
+    for reason in RefusalReason.allCases { #expect(tally.refusals[reason] != nil, "\(reason)") }
   }
 
   @Test("Every planted bug is found, on every seed", arguments: PlantedBug.allCases)

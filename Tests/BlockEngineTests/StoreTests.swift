@@ -117,7 +117,7 @@ struct StoreTests {
   @Test("What a policy does not admit is covered and not stored")
   func admission() throws {
     struct AdmitNone: AdmissionPolicy {
-      func admits(_ key: BlockKey) -> Bool { false }
+      func admits(_ candidate: AdmissionCandidate) -> Bool { false }
     }
     var engine = BlockEngine(limits: Limits(), epoch: 1, seed: 1, hostAdmission: AdmitNone())
     let classID = try engine.open(slotBytes: 64, host: 4, disk: 0)

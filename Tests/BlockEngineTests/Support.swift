@@ -12,7 +12,9 @@ struct Rig: ~Copyable {
   /// - Parameter windows: `[group]`, where not all groups are full.
   init(
     host: Int = 8, disk: Int = 0, parts: Int = 1, groups: Int = 1, windows: [Int?]? = nil,
-    eviction: Eviction = Eviction(), _ change: (inout Limits) -> Void = { _ in }
+    eviction: Eviction = Eviction(), hostAdmission: any AdmissionPolicy = AdmitAll(),
+    diskAdmission: any AdmissionPolicy = AdmitAll(), writeBudget: WriteBudget? = nil,
+    _ change: (inout Limits) -> Void = { _ in }
   ) throws {
     var limits = Limits()
     limits.requestLimit = 8
@@ -21,7 +23,9 @@ struct Rig: ~Copyable {
     limits.writeLimit = 8
     limits.writeQueueLimit = 8
     change(&limits)
-    engine = BlockEngine(limits: limits, epoch: 1, seed: 5, eviction: eviction)
+    engine = BlockEngine(
+      limits: limits, epoch: 1, seed: 5, eviction: eviction, hostAdmission: hostAdmission,
+      diskAdmission: diskAdmission, writeBudget: writeBudget)
     let classID = try engine.open(slotBytes: 64, host: host, disk: disk)
     let namespace = try engine.open(
       windows: windows ?? Array(repeating: nil, count: groups), parts: parts, in: classID)
@@ -131,7 +135,7 @@ extension Effect {
     switch self {
     case .offload(let id, _, _, _, _), .onboard(let id, _, _, _, _): id
     case .read(let id, _, _, _), .write(let id, _, _, _): id
-    case .loadEnded, .stored, .removed: nil
+    case .loadEnded, .stored, .removed, .refused: nil
     }
   }
 }

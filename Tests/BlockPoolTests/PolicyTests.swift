@@ -126,11 +126,4 @@ struct PolicyTests {
       }
     #expect(tier == alone)
   }
-
-  @Test("Everything is admitted by AdmitAll")
-  func admission() {
-    var policy: any AdmissionPolicy = AdmitAll()
-    let isAdmitted = policy.admits(key(0))
-    #expect(isAdmitted)
-  }
 }

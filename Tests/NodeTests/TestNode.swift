@@ -18,13 +18,17 @@ final class TestNode: @unchecked Sendable {
 
   deinit { try? FileManager.default.removeItem(at: directory) }
 
-  /// Starts a node that ends with its last engine.
-  func start(hostBytes: Int = 8 << 20, diskBytes: Int? = nil) throws {
+  /// Starts a node that ends with its last engine; `change` makes other settings.
+  func start(
+    hostBytes: Int = 8 << 20, diskBytes: Int? = nil,
+    _ change: (inout NodeConfiguration) -> Void = { _ in }
+  ) throws {
     var configuration = NodeConfiguration(
       socketPath: socketPath, hostCapacityBytes: hostBytes,
       disk: diskBytes.map { NodeConfiguration.Disk(path: diskPath, capacityBytes: $0) })
     configuration.endsWithLastEngine = true
     configuration.hostReserveBytes = 0
+    change(&configuration)
     let node = NodeBox(try Node(configuration))
     let ended = DispatchSemaphore(value: 0)
     self.ended = ended

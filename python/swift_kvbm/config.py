@@ -23,14 +23,20 @@ COPY_THREADS_MAX = 64
 RECORD_LIMIT_DEFAULT_BYTES = 2**30
 # What can leave a full tier; which one is the default is the node's affair.
 EVICTIONS = ("lru", "leaf-first", "forecast")
+# What comes into a tier; the first one is the default.
+ADMISSIONS = ("all", "seen-twice")
+WRITE_BUDGET_MIN_BYTES = 2**30
 
 # JSON key -> variable.
 _VARIABLES = {
     "host.capacity": "KVBM_HOST_CAPACITY",
     "host.eviction": "KVBM_HOST_EVICTION",
+    "host.admission": "KVBM_HOST_ADMISSION",
     "disk.path": "KVBM_DISK_PATH",
     "disk.capacity": "KVBM_DISK_CAPACITY",
     "disk.eviction": "KVBM_DISK_EVICTION",
+    "disk.admission": "KVBM_DISK_ADMISSION",
+    "disk.write_budget": "KVBM_DISK_WRITE_BUDGET",
     "node": "KVBM_NODE",
     "weights_id": "KVBM_WEIGHTS_ID",
     "copy_threads": "KVBM_COPY_THREADS",
@@ -71,6 +77,10 @@ class Settings:
     disk_eviction: str | None = None
     # What is there is loaded "always", or as far as that is "measured" to be faster than computing.
     load: str = "always"
+    host_admission: str = ADMISSIONS[0]
+    disk_admission: str = ADMISSIONS[0]
+    # A day; 0: no limit.
+    disk_write_budget_bytes: int = 0
 
     def canonical(self) -> dict[str, object]:
         """What decides which node this engine belongs to."""
@@ -81,6 +91,9 @@ class Settings:
             "disk": self.disk_path,
             "disk_capacity": self.disk_capacity_bytes,
             "load": self.load,
+            "host_admission": self.host_admission,
+            "disk_admission": self.disk_admission,
+            "disk_write_budget": self.disk_write_budget_bytes,
         }
 
 
@@ -110,7 +123,10 @@ def parse_settings(extra: Mapping[str, Any], environment: Mapping[str, str]) -> 
         load=_choice(flat, "load", ("always", "measured")),
         synchronous_loads=_choice(flat, "synchronous_loads", ("auto", "never")) == "auto",
         host_eviction=_eviction(flat, "host.eviction"),
-        disk_eviction=_disk_eviction(flat),
+        disk_eviction=_eviction(flat, "disk.eviction"),
+        host_admission=_choice(flat, "host.admission", ADMISSIONS),
+        disk_admission=_choice(flat, "disk.admission", ADMISSIONS),
+        disk_write_budget_bytes=_write_budget(flat),
     )
 
 
@@ -200,6 +216,20 @@ def _choice(flat: Mapping[str, Any], key: str, choices: tuple[str, ...]) -> str:
     return str(value)
 
 
+def _write_budget(flat: Mapping[str, Any]) -> int:
+    key = "disk.write_budget"
+    value = flat.get(key, 0)
+    if isinstance(value, (int, str)) and not isinstance(value, bool) and str(value) == "0":
+        return 0
+    size = parse_size(key, value)
+    if size < WRITE_BUDGET_MIN_BYTES:
+        raise ValueError(
+            f"KVBM: {key} = {value!r} must be at least {format_size(WRITE_BUDGET_MIN_BYTES)} "
+            "a day, or 0 for no limit"
+        )
+    return size
+
+
 def _node_socket(flat: Mapping[str, Any]) -> str | None:
     value = _text(flat, "node")
     if value is None:
@@ -229,10 +259,9 @@ def _host_capacity(flat: Mapping[str, Any]) -> int | None:
 def _disk_path(flat: Mapping[str, Any]) -> str | None:
     path = _text(flat, "disk.path")
     if path is None:
-        if "disk.capacity" in flat:
-            raise ValueError(
-                f"KVBM: disk.capacity = {flat['disk.capacity']!r} needs disk.path as well"
-            )
+        for key in flat:
+            if key.startswith("disk."):
+                raise ValueError(f"KVBM: {key} = {flat[key]!r} needs disk.path as well")
         return None
     absolute = os.path.abspath(os.path.expanduser(path))
     try:
@@ -252,12 +281,6 @@ def _disk_path(flat: Mapping[str, Any]) -> str | None:
 
 def _eviction(flat: Mapping[str, Any], key: str) -> str | None:
     return _choice(flat, key, EVICTIONS) if key in flat else None
-
-
-def _disk_eviction(flat: Mapping[str, Any]) -> str | None:
-    if "disk.eviction" in flat and "disk.path" not in flat:
-        raise ValueError(f"KVBM: disk.eviction = {flat['disk.eviction']!r} needs disk.path as well")
-    return _eviction(flat, "disk.eviction")
 
 
 def _record_path(flat: Mapping[str, Any]) -> str | None:

@@ -38,9 +38,12 @@ def node_command(settings: Settings, path: str) -> list[str]:
     """The command line of the node for these settings."""
     command = [node_binary(), "serve", "--socket", path]
     command += ["--host-capacity", str(settings.host_capacity_bytes or AUTOMATIC)]
+    command += ["--host-admission", settings.host_admission]
     if settings.disk_path is not None:
         command += ["--disk-path", settings.disk_path]
         command += ["--disk-capacity", str(settings.disk_capacity_bytes)]
+        command += ["--disk-admission", settings.disk_admission]
+        command += ["--disk-write-budget", str(settings.disk_write_budget_bytes)]
     for tier, eviction in (("host", settings.host_eviction), ("disk", settings.disk_eviction)):
         if eviction is not None:
             command += [f"--{tier}-eviction", eviction]

@@ -126,6 +126,13 @@ def test_variables_are_understood_and_json_wins(tmp_path):
         ),
         ({"node": "tcp:host"}, ("node", "'tcp:host'", "unix:")),
         ({"node": "unix:/a", "host": {"capacity": "1GiB"}}, ("node", "host.capacity")),
+        ({"node": "unix:/a", "host": {"admission": "all"}}, ("node", "host.admission")),
+        ({"host": {"admission": "twice"}}, ("host.admission", "'twice'", '"seen-twice"')),
+        ({"disk": {"admission": "all"}}, ("disk.admission", "disk.path")),
+        (
+            {"disk": {"path": "/tmp", "capacity": "1GiB", "write_budget": "1MiB"}},
+            ("disk.write_budget", "'1MiB'", "1 GiB a day"),
+        ),
         ({"weights_id": 5}, ("weights_id", "5")),
         ({"record": "/nowhere/trace"}, ("record", "'/nowhere/trace'", "directory", "write")),
         ({"record": "/tmp"}, ("record", "'/tmp'", "file")),
@@ -140,6 +147,23 @@ def test_wrong_configuration_is_refused_by_name(extra, words):
         parse_settings(extra, {})
     for word in words:
         assert word in str(error.value)
+
+
+def test_what_comes_into_a_tier_is_a_setting_of_its_node(tmp_path):
+    disk = {"path": str(tmp_path), "capacity": "1GiB"}
+    plain = parse_settings({"disk": disk}, {})
+    limits = {"admission": "seen-twice", "write_budget": "500GiB"}
+    limited = parse_settings({"disk": {**disk, **limits}}, {})
+    assert limited.disk_write_budget_bytes == 500 * 2**30
+    assert limited.canonical() != plain.canonical()
+    environment = {"KVBM_DISK_ADMISSION": "seen-twice", "KVBM_DISK_WRITE_BUDGET": "500GiB"}
+    assert parse_settings({"disk": disk}, environment) == limited
+    # A key wins, also with what is the default.
+    limits = {"admission": "all", "write_budget": 0}
+    assert parse_settings({"disk": {**disk, **limits}}, environment) == plain
+    command = node_command(plain, "/run/node.sock")
+    assert command[command.index("--disk-admission") + 1] == "all"
+    assert command[command.index("--disk-write-budget") + 1] == "0"
 
 
 def test_a_mistyped_variable_is_refused_and_a_foreign_one_is_not():

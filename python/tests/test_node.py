@@ -41,11 +41,12 @@ def keeper(tmp_path):
 
 def test_the_command_line_is_the_settings(monkeypatch):
     monkeypatch.setenv("KVBM_BIN", "/bin/kvbm")
-    settings = Settings(1024, "/d", 4096)
+    settings = Settings(1024, "/d", 4096, disk_admission="seen-twice")
     assert node_command(settings, "/s") == [
         *("/bin/kvbm", "serve", "--socket", "/s", "--host-capacity", "1024"),
-        *("--disk-path", "/d", "--disk-capacity", "4096", "--load", "always"),
-        "--parent-started",
+        *("--host-admission", "all", "--disk-path", "/d", "--disk-capacity", "4096"),
+        *("--disk-admission", "seen-twice", "--disk-write-budget", "0"),
+        *("--load", "always", "--parent-started"),
     ]
 
 

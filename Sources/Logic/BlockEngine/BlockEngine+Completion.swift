@@ -113,7 +113,7 @@ extension BlockEngine {
         let position = Int(operation.record.position)
         uses[use].note(operation.record.key, at: position, wasThere: false)
       }
-      try considerWrite(operation.classID, block, operation.use, now)
+      try considerWrite(operation.classID, block, operation.diskRefusal, operation.use, now)
     case .read:
       counters.blocksStaged += 1
       pools[.disk, operation.classID].notes[operation.source.slot].failureCount = 0

@@ -16,13 +16,14 @@ extension BlockEngine {
     let use = try use(of: id, namespace)
     let wantedEnd = wantedEnd(use, walk, keys)
     for index in 0..<keyCount {
-      let isWanted = firstPosition + index < wantedEnd
+      var verdict = judge(walk, keys, index, now)
+      if firstPosition + index >= wantedEnd { verdict.host = verdict.host ?? .outbid }
       for group in walk.groups.indices {
         let isDropped = !firstOffered.isEmpty && index < firstOffered[group]
         if isDropped && bugs.contains(.stopAtDropped) { return answer }
         if isDropped && !bugs.contains(.storeDropped) { continue }
         let record = walk.record(keys, index, group)
-        let offer = Offer(request: id, record: record, isWanted: isWanted, use: use)
+        let offer = Offer(request: id, record: record, verdict: verdict, use: use)
         guard let isNew = try beginStore(offer, walk.groups[group], now) else {
           return answer
         }
@@ -44,8 +45,8 @@ extension BlockEngine {
   private struct Offer {
     let request: RequestID
     let record: BlockRecord
-    /// Whether the policy wants it, should it be absent.
-    let isWanted: Bool
+    /// Whether the tiers want it, should it be absent.
+    let verdict: Verdict
     let use: Int?
   }
 
@@ -78,21 +79,19 @@ extension BlockEngine {
       } else {
         try pools[.host, place.classID].pool.touch(block)
       }
-      try considerWrite(place.classID, block, offer.use, now)
+      try considerWrite(place.classID, block, offer.verdict.disk, offer.use, now)
       return false
     }
-    if arriving[Place(classID: place.classID, key: name)] != nil {
+    if let arrival = arriving[Place(classID: place.classID, key: name)] {
       counters.storesPresent += 1
+      let isWanted = diskAdmission != nil && offer.verdict.disk == nil
+      if isWanted { operations[arrival]!.diskRefusal = nil }
       return false
     }
-    guard offer.isWanted else {
-      counters.storesNotAdmitted += 1
-      if let use = offer.use { uses[use].turnedAwayCount += 1 }
-      return bugs.contains(.stopAtUnwanted) ? nil : false
-    }
-    guard hostAdmission.admits(name) else {
-      counters.storesNotAdmitted += 1
-      return false
+    if let reason = offer.verdict.host, reason == .outbid || !bugs.contains(.storeRefused) {
+      refuse(.host, record, reason)
+      if reason == .outbid, let use = offer.use { uses[use].turnedAwayCount += 1 }
+      return reason == .outbid && bugs.contains(.stopAtUnwanted) ? nil : false
     }
     guard hasRoom(for: .store) else {
       counters.storesRefused += 1
@@ -106,7 +105,7 @@ extension BlockEngine {
         kind: .store, record: record, classID: place.classID, source: .none, target: target,
         deadline: now + limits.storeNanoseconds,
         outstandingParts: ~0 >> UInt32(32 - place.partCount), owner: offer.request.engine,
-        use: offer.use), now)
+        use: offer.use, diskRefusal: offer.verdict.disk), now)
     addPending(offer.use)
     effects.append(
       .offload(
@@ -119,8 +118,10 @@ extension BlockEngine {
 
   /// Sends a ready block to disk, now or when its turn comes, unless the disk has it or does not
   /// want it.
+  ///
+  /// - Parameter refusal: Why the disk does not want it.
   mutating func considerWrite(
-    _ classID: ClassID, _ block: BlockID, _ use: Int?, _ now: Time
+    _ classID: ClassID, _ block: BlockID, _ refusal: RefusalReason?, _ use: Int?, _ now: Time
   ) throws(PoolError) {
     guard pools[.disk, classID].pool.capacity > 0,
       !pools[.host, classID].notes[block.slot].isWriteQueued
@@ -130,12 +131,9 @@ extension BlockEngine {
       return
     }
     if bugs.contains(.giveUpDisk) && counters.writesFailed > 0 { return }
-    let name = pools[.host, classID].records[block.slot].indexKey
-    guard isAbsentFromDisk(classID, name) else { return }
-    guard diskAdmission.admits(name) else {
-      counters.writesNotAdmitted += 1
-      return
-    }
+    let record = pools[.host, classID].records[block.slot]
+    guard isAbsentFromDisk(classID, record.indexKey) else { return }
+    if let refusal { return refuse(.disk, record, refusal) }
     guard writeQueue.push(WriteQueue.Entry(classID: classID, block: block, use: use)) else {
       counters.writesDropped += 1
       return
@@ -152,7 +150,7 @@ extension BlockEngine {
     }
   }
 
-  private func isAbsentFromDisk(_ classID: ClassID, _ name: BlockKey) -> Bool {
+  func isAbsentFromDisk(_ classID: ClassID, _ name: BlockKey) -> Bool {
     !pools[.disk, classID].pool.contains(name)
       && arrivingOnDisk[Place(classID: classID, key: name)] == nil
   }
@@ -168,12 +166,18 @@ extension BlockEngine {
     }
     pools[.host, classID].notes[entry.block.slot].isWriteQueued = false
     guard isAbsentFromDisk(classID, name) else { return false }
+    let record = pools[.host, classID].records[entry.block.slot]
+    if pools[.disk, classID].pool.counts.available > 0,
+      let reason = refusalOfWrite(record, classID, now)
+    {
+      refuse(.disk, record, reason)
+      return false
+    }
     guard let target = allocate(.disk, classID, partCount: 1) else {
       counters.writesDropped += 1
       return false
     }
     try pools[.host, classID].pool.pin(entry.block)
-    let record = pools[.host, classID].records[entry.block.slot]
     let operation = try begin(
       Operation(
         kind: .write, record: record, classID: classID, source: entry.block, target: target,

@@ -3,6 +3,7 @@ extension BlockEngine {
     advance(to: now)
     try endLeases { now >= $0.leaseEnd }
     try endStaging(now)
+    writeBudget?.begin(at: now.nanoseconds)
     if now >= nextDeadline { try endTransfers(now) }
     try beginWrites(now)
   }

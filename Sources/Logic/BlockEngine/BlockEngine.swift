@@ -50,8 +50,11 @@ public struct BlockEngine: ~Copyable {
   var evictedBuffer: [Evicted] = []
   /// How fast ways and engines are.
   var speeds: SpeedBook
-  var hostAdmission: any AdmissionPolicy
-  var diskAdmission: any AdmissionPolicy
+  /// What comes into each tier; nil where all does.
+  var hostAdmission: (any AdmissionPolicy)?
+  var diskAdmission: (any AdmissionPolicy)?
+  /// What may be written to disk; nil without a limit.
+  var writeBudget: WriteBudget?
   let seed: UInt64
   let bugs: PlantedBugs
 
@@ -62,29 +65,31 @@ public struct BlockEngine: ~Copyable {
   ///   - seed: Anything that a stranger does not know; equal seeds and calls make equal engines.
   ///   - eviction: What leaves each tier when it is full.
   ///   - hostAdmission: What may be stored. - diskAdmission: What of it may be written to disk.
+  ///   - writeBudget: How much of that.
   public init(
     limits: Limits, epoch: UInt16, seed: UInt64, eviction: Eviction = Eviction(),
     hostAdmission: any AdmissionPolicy = AdmitAll(),
-    diskAdmission: any AdmissionPolicy = AdmitAll()
+    diskAdmission: any AdmissionPolicy = AdmitAll(), writeBudget: WriteBudget? = nil
   ) {
     self.init(
       limits: limits, epoch: epoch, seed: seed, bugs: [], eviction: eviction,
-      hostAdmission: hostAdmission, diskAdmission: diskAdmission)
+      hostAdmission: hostAdmission, diskAdmission: diskAdmission, writeBudget: writeBudget)
   }
 
   /// As the public one, with defects.
   package init(
     limits: Limits, epoch: UInt16, seed: UInt64, bugs: PlantedBugs,
     eviction: Eviction = Eviction(), hostAdmission: any AdmissionPolicy = AdmitAll(),
-    diskAdmission: any AdmissionPolicy = AdmitAll()
+    diskAdmission: any AdmissionPolicy = AdmitAll(), writeBudget: WriteBudget? = nil
   ) {
     limits.check()
     self.limits = limits
     self.seed = seed
     self.bugs = bugs
     pools = PoolTable(eviction)
-    self.hostAdmission = hostAdmission
-    self.diskAdmission = diskAdmission
+    self.hostAdmission = hostAdmission is AdmitAll ? nil : hostAdmission
+    self.diskAdmission = diskAdmission is AdmitAll ? nil : diskAdmission
+    self.writeBudget = writeBudget
     operations = IDTable(capacity: limits.operationLimit, epoch: epoch)
     requests = RequestTable(capacity: limits.requestLimit)
     writeQueue = WriteQueue(capacity: limits.writeQueueLimit)

@@ -66,6 +66,12 @@ public struct Counters: Equatable, Sendable {
   public var storesNotAdmitted = 0
   /// Blocks that the disk's policy does not want.
   public var writesNotAdmitted = 0
+  /// Blocks not stored because the one before them is neither there nor on its way.
+  public var storesOrphaned = 0
+  /// Blocks not written to disk for the same reason.
+  public var writesOrphaned = 0
+  /// Blocks not written to disk because the budget of writes was used up.
+  public var writesOverBudget = 0
   /// Writes given up because the queue or the disk was full.
   public var writesDropped = 0
   /// Writes given up because the block had left when its turn came.
@@ -120,6 +126,8 @@ extension Counters {
       ("stagingRefused", \.stagingRefused), ("hostExhausted", \.hostExhausted),
       ("diskExhausted", \.diskExhausted), ("keysCut", \.keysCut),
       ("storesNotAdmitted", \.storesNotAdmitted), ("writesNotAdmitted", \.writesNotAdmitted),
+      ("storesOrphaned", \.storesOrphaned), ("writesOrphaned", \.writesOrphaned),
+      ("writesOverBudget", \.writesOverBudget),
       ("writesDropped", \.writesDropped), ("writesLapsed", \.writesLapsed),
       ("invalidCalls", \.invalidCalls), ("shortLoadsRefused", \.shortLoadsRefused),
       ("positionsFasterThanHost", \.positionsFasterThanHost),

@@ -19,6 +19,8 @@ public enum Effect: Hashable, Sendable {
   case stored(Tier, BlockRecord)
   /// It is not any more.
   case removed(Tier, BlockRecord, RemovalReason)
+  /// A request brought the block by, and it was not let into the tier.
+  case refused(Tier, BlockRecord, RefusalReason)
 }
 
 /// Why a block is not found in a tier any more.

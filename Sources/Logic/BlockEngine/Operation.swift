@@ -31,6 +31,8 @@ struct Operation {
   var owner: EngineID?
   /// The use that it is part of: a store's or a write's, until its deadline.
   var use: Int?
+  /// Why a stored block is not to go on to disk; nil when it is.
+  var diskRefusal: RefusalReason?
   /// The table entry of the request that a load belongs to.
   var request = -1
   /// What it moves; of no meaning for stores.

@@ -59,6 +59,12 @@ package struct PlantedBugs: OptionSet, Sendable {
   package static let stageShort = PlantedBugs(rawValue: 1 << 26)
   /// After a write has failed nothing is written any more.
   package static let giveUpDisk = PlantedBugs(rawValue: 1 << 27)
+  /// Blocks that the host tier's policy does not want are stored.
+  package static let storeRefused = PlantedBugs(rawValue: 1 << 28)
+  /// Blocks are let in that nobody could use, for the one before them is not there.
+  package static let admitOrphan = PlantedBugs(rawValue: 1 << 29)
+  /// Writes beyond the disk's budget are done.
+  package static let writeUnpaid = PlantedBugs(rawValue: 1 << 30)
   /// A way that is slower than computing is never tried again.
   package static let neverTry = PlantedBugs(rawValue: 1 << 40)
   /// Half of a ready prefix is promised where it is not worth its load.

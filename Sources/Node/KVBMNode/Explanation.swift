@@ -88,8 +88,7 @@ extension NodeCore {
           stored: entry.storedCount, firstMissing: entry.firstMissing?.position,
           missingKey: entry.firstMissing?.key.description,
           missingGroup: entry.firstMissing?.groupWords,
-          reason: entry.firstMissing?.cause.words(
-            at: entry.askedAt, configuration.eviction))
+          reason: entry.firstMissing?.cause.words(at: entry.askedAt, configuration))
       })
   }
 

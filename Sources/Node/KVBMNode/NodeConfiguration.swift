@@ -7,6 +7,8 @@ public struct NodeConfiguration: Sendable {
   public var socketPath: String
   /// Bytes of the host tier (G2).
   public var hostCapacityBytes: Int
+  /// What comes into the host tier.
+  public var hostAdmission = AdmissionChoice.all
   /// The disk tier (G3), if there is one.
   public var disk: Disk?
   /// What leaves each tier when it is full.
@@ -37,8 +39,12 @@ public struct NodeConfiguration: Sendable {
     public var capacityBytes: Int
     /// Threads that read and write, 1 to 64.
     public var threadCount = 2
+    /// What of the host tier is written to disk.
+    public var admission = AdmissionChoice.all
+    /// Bytes that may be written in a day; nil without a limit.
+    public var writeBudgetBytes: Int?
 
-    /// A disk tier with two threads.
+    /// A disk tier with two threads that takes everything.
     public init(path: String, capacityBytes: Int) {
       self.path = path
       self.capacityBytes = capacityBytes
@@ -54,6 +60,9 @@ public struct NodeConfiguration: Sendable {
 
   /// Fewer bytes hold not even a few blocks of any model worth serving.
   public static let capacityBytesMin = 1 << 20
+
+  /// A smaller budget would let in less than a block an hour of some models.
+  public static let writeBudgetBytesMin = 1 << 30
 
   /// Checks what can be checked without touching anything.
   ///
@@ -72,6 +81,11 @@ public struct NodeConfiguration: Sendable {
         throw ConfigurationError(key: "disk.path", value: "", remedy: "the path of a directory")
       }
       try Self.checkCount("disk.threads", disk.threadCount, 1...64)
+      if let bytes = disk.writeBudgetBytes, bytes < Self.writeBudgetBytesMin {
+        throw ConfigurationError(
+          key: "disk.write_budget", value: ByteSize(bytes: bytes).description,
+          remedy: "at least \(ByteSize(bytes: Self.writeBudgetBytesMin)) a day, or absent")
+      }
     }
     try Self.checkCount("linger", lingerSeconds, 0...86_400)
     try Self.checkCount("staging-timeout", stagingMilliseconds, 0...600_000)

@@ -42,7 +42,10 @@ final class NodeCore: Sendable {
     limits.writeLimit = 64
     let engine = BlockEngine(
       limits: limits, epoch: UInt16.random(in: 1 ... .max), seed: UInt64.random(in: 0 ... .max),
-      eviction: configuration.eviction)
+      eviction: configuration.eviction,
+      hostAdmission: configuration.hostAdmission.makePolicy(),
+      diskAdmission: (configuration.disk?.admission ?? .all).makePolicy(),
+      writeBudget: configuration.disk?.writeBudgetBytes.map { WriteBudget(bytesPerDay: $0) })
     state = Mutex(NodeState(engine: engine, store: store))
     outcomes.core.withLock { $0 = self }
   }

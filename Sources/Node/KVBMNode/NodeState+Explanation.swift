@@ -49,8 +49,12 @@ extension NodeState {
     if presence.contains(.host) { return .heldBack }
     if presence.contains(.arriving) { return .arriving }
     if presence.contains(.disk) { return .onDisk }
-    return .gone(
-      host: removals.entry(key, group: group, .host),
-      disk: removals.entry(key, group: group, .disk))
+    return .gone(host: past(of: key, group, .host), disk: past(of: key, group, .disk))
+  }
+
+  private func past(of key: BlockKey, _ group: Int, _ tier: Tier) -> RequestJournal.Past {
+    RequestJournal.Past(
+      removal: removals.entry(key, group: group, tier),
+      refusal: refusals.entry(key, group: group, tier))
   }
 }

@@ -23,8 +23,9 @@ struct NodeState: ~Copyable {
   private var drained: [Effect] = []
   /// Outcomes of jobs that no driver took, to be told to the engine.
   private var refused: [OperationID] = []
-  /// Which blocks have left, and which requests asked for what.
+  /// Which blocks have left or were not let in, and which requests asked for what.
   var removals = RemovalJournal()
+  var refusals = RefusalJournal()
   var requests = RequestJournal()
   /// What the drivers said, by kind, for the log and the counters.
   var diskFaults = DiskFaults()
@@ -69,6 +70,7 @@ struct NodeState: ~Copyable {
       if !write(operation, record, source, target) { refused.append(operation) }
     case .offload, .onboard: visit(effect)
     case .removed(let tier, let record, let reason): removals.note(tier, record, reason, now)
+    case .refused(let tier, let record, let reason): refusals.note(tier, record, reason, now)
     case .loadEnded, .stored: break
     }
   }

@@ -11,7 +11,7 @@ extension RequestJournal.Missing {
 
 extension RequestJournal.Cause {
   /// A few words; ages are counted back from the match, at `time`.
-  func words(at time: Time, _ eviction: Eviction) -> String {
+  func words(at time: Time, _ configuration: NodeConfiguration) -> String {
     switch self {
     case .heldBack:
       return "it is in host memory, but not offered: a load of this request failed before it"
@@ -28,13 +28,11 @@ extension RequestJournal.Cause {
         + "\(Self.milliseconds(compute)) to compute \(refusal.positionCount) blocks"
     case .gone(let host, let disk):
       let history = [
-        (host, "host memory", eviction.host), (disk, "disk", eviction.disk),
-      ].compactMap { removal, tier, choice in
-        removal.map { removal in
-          let seconds = (time.nanoseconds &- removal.time.nanoseconds) / 1_000_000_000
-          return "\(removal.reason.words(choice)) \(tier) \(seconds) s ago"
-        }
-      }
+        host.words(
+          .host, at: time, configuration.eviction.host, configuration.hostAdmission),
+        disk.words(
+          .disk, at: time, configuration.eviction.disk, configuration.disk?.admission ?? .all),
+      ].compactMap { $0 }
       return history.isEmpty
         ? "it was never stored here, or left longer ago than is remembered"
         : history.joined(separator: ", ")
@@ -47,6 +45,38 @@ extension RequestJournal.Cause {
   private static func milliseconds(_ nanoseconds: UInt64) -> String {
     let tenths = (nanoseconds + 50_000) / 100_000
     return tenths >= 1_000 ? "\(tenths / 10) ms" : "\(tenths / 10).\(tenths % 10) ms"
+  }
+}
+
+extension RequestJournal.Past {
+  /// What happened later of the two, as in "evicted by the policy leaf-first from disk 3 s ago".
+  fileprivate func words(
+    _ tier: Tier, at time: Time, _ eviction: EvictionChoice, _ admission: AdmissionChoice
+  ) -> String? {
+    let name = tier == .host ? "host memory" : "disk"
+    func age(_ then: Time) -> String {
+      "\((time.nanoseconds &- then.nanoseconds) / 1_000_000_000) s ago"
+    }
+    if let removal, refusal.map({ $0.time < removal.time }) ?? true {
+      return "\(removal.reason.words(eviction)) \(name) \(age(removal.time))"
+    }
+    return refusal.map { "not admitted to \(name) \(age($0.time)): \($0.reason.words(admission))" }
+  }
+}
+
+extension RefusalReason {
+  /// As in "seen once".
+  fileprivate func words(_ admission: AdmissionChoice) -> String {
+    switch self {
+    case .policy:
+      switch admission {
+      case .all: "not wanted"
+      case .seenTwice: "seen once"
+      }
+    case .outbid: "what is there is worth more"
+    case .orphan: "the block before it is not there"
+    case .budget: "the write budget was used up"
+    }
   }
 }
 

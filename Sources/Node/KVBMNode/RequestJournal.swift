@@ -44,8 +44,14 @@ struct RequestJournal {
     case onDisk
     /// There, and slower than computing.
     case slower(LoadRefusal)
-    /// Nowhere; with its last removal from each tier, where that is remembered.
-    case gone(host: RemovalJournal.Entry?, disk: RemovalJournal.Entry?)
+    /// Nowhere; with what is remembered of it in each tier.
+    case gone(host: Past, disk: Past)
+  }
+
+  /// What happened to a block in one tier the last time.
+  struct Past {
+    var removal: RemovalJournal.Entry?
+    var refusal: RefusalJournal.Entry?
   }
 
   static let capacity = 4_096

@@ -35,6 +35,11 @@ struct ServeCommand: ParsableCommand {
       """)
   var hostEviction: EvictionChoice?
 
+  @Option(
+    help: "What comes into the host tier: \(AdmissionChoice.remedy). [KVBM_HOST_ADMISSION]",
+    transform: AdmissionChoice.parse)
+  var hostAdmission: AdmissionChoice?
+
   @Option(help: "Directory of the disk tier (G3). [KVBM_DISK_PATH]")
   var diskPath: String?
 
@@ -43,6 +48,16 @@ struct ServeCommand: ParsableCommand {
 
   @Option(help: "What leaves the full disk tier, likewise. [KVBM_DISK_EVICTION]")
   var diskEviction: EvictionChoice?
+
+  @Option(
+    help: "What of it is written to disk: \(AdmissionChoice.remedy). [KVBM_DISK_ADMISSION]",
+    transform: AdmissionChoice.parse)
+  var diskAdmission: AdmissionChoice?
+
+  @Option(
+    help: "What may be written to disk in a day, 0 for any. [KVBM_DISK_WRITE_BUDGET]",
+    transform: ByteSize.parse)
+  var diskWriteBudget: ByteSize?
 
   @Option(help: "Threads that read and write the disk. [KVBM_DISK_THREADS]")
   var diskThreads: Int?
@@ -106,6 +121,11 @@ struct ServeCommand: ParsableCommand {
     if let threads = try diskThreads ?? Environment.integer("KVBM_DISK_THREADS") {
       disk?.threadCount = threads
     }
+    if let choice = try diskAdmission ?? AdmissionChoice.variable("KVBM_DISK_ADMISSION") {
+      disk?.admission = choice
+    }
+    let writeBudget = try diskWriteBudget ?? Environment.byteSize("KVBM_DISK_WRITE_BUDGET")
+    if let bytes = writeBudget?.bytes, bytes > 0 { disk?.writeBudgetBytes = bytes }
     guard let host = try hostCapacity ?? HostCapacity.variable() else {
       throw ValidationError("--host-capacity is missing; it must be \(HostCapacity.remedy)")
     }
@@ -120,6 +140,9 @@ struct ServeCommand: ParsableCommand {
     }
     if let choice = try diskEviction ?? Environment.eviction("KVBM_DISK_EVICTION") {
       configuration.eviction.disk = choice
+    }
+    if let choice = try hostAdmission ?? AdmissionChoice.variable("KVBM_HOST_ADMISSION") {
+      configuration.hostAdmission = choice
     }
     if let seconds = try linger ?? Environment.integer("KVBM_LINGER") {
       configuration.lingerSeconds = seconds

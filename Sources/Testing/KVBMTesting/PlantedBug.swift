@@ -6,7 +6,7 @@ public enum PlantedBug: String, CaseIterable, Sendable {
   case registerEarly, freeOnTimeout, releaseSourceOnTimeout, keepCorrupt, leakOnCancel
   case acceptStale, countTwice, stageTwice, stageUnbounded, offerAgain, abandonLoad, forgetGroup
   case forgetOwner, keepLease, writeUnbounded, adoptOlder, trustHost, unpinnedRead, leakRest
-  case waitForever, giveUpDisk, forgetUse, stopAtUnwanted
+  case waitForever, giveUpDisk, forgetUse, stopAtUnwanted, storeRefused, admitOrphan, writeUnpaid
   // Where groups are windowed.
   case shortWindow, wrongEnd, ignoreHole, grantShorter, storeDropped, stopAtDropped, stageShort
   // Where it is weighed whether to load.
@@ -46,6 +46,9 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     case .leakRest: .leakRest
     case .waitForever: .waitForever
     case .giveUpDisk: .giveUpDisk
+    case .storeRefused: .storeRefused
+    case .admitOrphan: .admitOrphan
+    case .writeUnpaid: .writeUnpaid
     case .shortWindow: .shortWindow
     case .wrongEnd: .wrongEnd
     case .ignoreHole: .ignoreHole

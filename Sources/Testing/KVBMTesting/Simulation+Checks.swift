@@ -44,6 +44,7 @@ extension Simulation {
     let wasThere = told[row][column].contains(name)
     check(wasThere != isThere, "news that is none")
     if isThere { told[row][column].insert(name) } else { told[row][column].remove(name) }
+    if isThere { door.refused[row].remove(name) }
   }
 
   /// Whoever follows the news knows exactly what is found where.

@@ -29,6 +29,7 @@ extension Simulation {
         fold(4, operation.rawValue)
         tell("\(operation.words): write \(record.words) from \(source.words) to \(target.words)")
         scanned[Int(target.classID.rawValue)].remove(target.block.slot.rawValue)
+        checkWrite(record)
         add(operation, 0, .write(record, from: source, to: target))
       case .loadEnded(let operation, let id, let count):
         fold(5, operation.rawValue)
@@ -42,6 +43,10 @@ extension Simulation {
         fold(7, record.key.low)
         tell("\(reason) in \(tier): \(record.words)")
         hear(tier, record, isThere: false)
+      case .refused(let tier, let record, let reason):
+        fold(11, record.key.low)
+        tell("not let into \(tier) (\(reason)): \(record.words)")
+        hear(refusal: reason, tier, record)
       }
     }
     for load in onboards {
@@ -57,6 +62,7 @@ extension Simulation {
   ) {
     guard let record = expectedRecord(id, position, group) else { return }
     check(engine.record(of: target) == record, "a store under another block's name")
+    checkStore(record)
     for part in 0..<Self.partCount(of: record) {
       add(operation, part, .offload(id.engine, record, to: target))
     }

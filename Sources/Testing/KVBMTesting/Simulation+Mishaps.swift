@@ -119,7 +119,8 @@ extension Simulation {
     extents = Self.makeExtents()
     scanned = [[], []]
     told = Self.noNews
-    engine = Self.makeEngine(limits, epoch: epoch, seed: random.next(), bug: bug)
+    door = Door(&random)
+    engine = Self.makeEngine(limits, epoch: epoch, seed: random.next(), bug: bug, door)
   }
 
   /// An operator wants a block gone, whoever uses it.

@@ -33,6 +33,8 @@ extension Simulation {
   private mutating func bringBack(_ prompt: Prompt, _ runtime: Runtime) {
     var isBack = (host: false, disk: false)
     for _ in 0..<Self.tryLimit where !(isBack.host && isBack.disk) {
+      // What is saved up pays for the whole prompt.
+      now += Door.burstNanoseconds
       store(prompt, runtime)
       isBack.host = load(prompt, runtime) == prompt.keys.count
       loseHost()
@@ -50,9 +52,7 @@ extension Simulation {
   private mutating func store(_ prompt: Prompt, _ runtime: Runtime) {
     let id = begin(prompt, runtime)
     for _ in 0..<100 {
-      let answer = engine.prepareStore(
-        id, in: NamespaceID(UInt16(prompt.namespace)), keys: prompt.keys, parentKey: prompt.root,
-        now: time)
+      let answer = offer(id, prompt, 0..<prompt.keys.count)
       let isDone = engine.operationCount == 0 && engine.pendingWriteCount == 0
       if answer.coveredCount == prompt.keys.count && isDone { break }
       pass()

@@ -114,18 +114,12 @@ extension Simulation {
       place.windowBlocks != nil && isLate ? random.below(end - first + 2) : 0
     }
     let lackCount = engine.counters.storesRefused + engine.counters.hostExhausted
-    let unwantedCount = engine.counters.storesNotAdmitted
-    let answer = engine.prepareStore(
-      id, in: NamespaceID(UInt16(prompt.namespace)), keys: Array(prompt.keys[first..<end]),
-      firstPosition: first, parentKey: prompt.parentKeys[first], firstOffered: firstOffered,
-      now: time)
+    let answer = offer(id, prompt, first..<end, firstOffered)
     tell(
       "\(id.words) offers blocks \(first)..<\(end): \(answer.coveredCount) covered, "
         + "\(answer.offloadCount) taken")
     fold(10, UInt64(answer.coveredCount * 16 + answer.offloadCount))
-    checkStores(
-      answer, prompt, first..<end, firstOffered,
-      unwantedCount: engine.counters.storesNotAdmitted - unwantedCount)
+    checkStores(answer, prompt, first..<end, firstOffered)
     let isLacking = engine.counters.storesRefused + engine.counters.hostExhausted > lackCount
     check(answer.coveredCount == end - first || isLacking, "a store stopped for no reason")
   }

@@ -89,12 +89,12 @@ extension Simulation {
   /// What is covered is there or on its way, but for what the runtime does not have any more, and
   /// that is not asked for, and for what the policy does not want.
   mutating func checkStores(
-    _ answer: StoreAnswer, _ prompt: Prompt, _ positions: Range<Int>, _ firstOffered: [Int],
-    unwantedCount: Int
+    _ answer: StoreAnswer, _ prompt: Prompt, _ positions: Range<Int>, _ firstOffered: [Int]
   ) {
     check(answer.coveredCount <= positions.count, "more was stored than was given")
     var offloadCount = 0
     var removed: Set<BlockRecord> = []
+    var refused: Set<BlockRecord> = []
     for effect in engine.effects {
       switch effect {
       case .offload(_, _, let position, let group, _):
@@ -104,23 +104,25 @@ extension Simulation {
           "a block is asked for that the runtime has given up")
       case .removed(.host, let record, _):
         removed.insert(record)
+      case .refused(.host, let record, _):
+        refused.insert(record)
       default:
         break
       }
     }
     check(offloadCount == answer.offloadCount, "stores are not counted right")
-    tally.unwantedBlocks += unwantedCount
-    var absentCount = 0
     for position in positions.prefix(answer.coveredCount) {
       for group in firstOffered.indices
       where position - positions.lowerBound >= firstOffered[group] {
         let presence = engine.presence(
           of: prompt.keys[position], group: group, in: NamespaceID(UInt16(prompt.namespace)))
-        // It may have been there, and have left for a block behind it.
-        let hasLeft = removed.contains(record(prompt, position, group))
-        if !hasLeft && presence.isDisjoint(with: [.host, .arriving]) { absentCount += 1 }
+        // It may have been there, and have left for a block behind it; or nobody wants it.
+        let block = record(prompt, position, group)
+        let hasLeft = removed.contains(block) || refused.contains(block)
+        check(
+          hasLeft || !presence.isDisjoint(with: [.host, .arriving]),
+          "what is covered is not there")
       }
     }
-    check(absentCount <= unwantedCount, "what is covered is not there")
   }
 }

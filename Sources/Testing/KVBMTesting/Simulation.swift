@@ -37,6 +37,9 @@ public struct Simulation: ~Copyable {
   var scanned: [Set<UInt32>] = [[], []]
   /// `[tier][class]`: what is found where, by what the engine has told.
   var told: [[Set<BlockKey>]] = noNews
+  /// What comes into the tiers of this engine, and what is known of it. The first engine takes
+  /// everything, so that what fails without refusals is shrunk to a game without them.
+  var door = Door()
   /// Troubles come in pairs: until this step another restart is likely.
   var restartAgainBefore = 0
   /// Until these steps the disk is slow, and full.
@@ -118,8 +121,6 @@ public struct Simulation: ~Copyable {
     public var quietMoments = 0
     /// Times that nothing went wrong any more, and hits came back from memory and disk.
     public var recoveries = 0
-    /// Blocks that a policy did not want.
-    public var unwantedBlocks = 0
     /// Copies that moved bytes after the engine had given them up.
     public var copiesAfterTimeout = 0
     /// Prefixes, or parts of them, that were held back since computing them is faster.
@@ -128,6 +129,8 @@ public struct Simulation: ~Copyable {
     public var choicesChecked = 0
     /// Times that a slow disk was given up, became fast, and was used again.
     public var disksRegained = 0
+    /// Blocks that were not let into a tier, by reason.
+    public var refusals: [RefusalReason: Int] = [:]
     /// What went wrong, by kind.
     public var mishaps = MishapCounts()
     /// Those of all engines that were before this one, one after the other.
@@ -188,20 +191,21 @@ public struct Simulation: ~Copyable {
     machines = (0..<2).map {
       Machine(hostSlotCount: Self.hostSlotCounts[$0], diskSlotCount: Self.diskSlotCounts[$0])
     }
-    engine = Self.makeEngine(limits, epoch: epoch, seed: seed, bug: bug)
+    engine = Self.makeEngine(limits, epoch: epoch, seed: seed, bug: bug, door)
     extents = Self.makeExtents()
     chooseModels()
   }
 
   static func makeEngine(
-    _ limits: Limits, epoch: UInt16, seed: UInt64, bug: PlantedBug?
+    _ limits: Limits, epoch: UInt16, seed: UInt64, bug: PlantedBug?, _ door: Door
   ) -> BlockEngine {
     var dice = Random(seed: seed)
     let choices = EvictionChoice.allCases
     let eviction = Eviction(
       host: choices[dice.below(choices.count)], disk: choices[dice.below(choices.count)])
     var engine = BlockEngine(
-      limits: limits, epoch: epoch, seed: seed, bugs: bug?.inEngine ?? [], eviction: eviction)
+      limits: limits, epoch: epoch, seed: seed, bugs: bug?.inEngine ?? [], eviction: eviction,
+      hostAdmission: door.hostPolicy, diskAdmission: door.diskPolicy, writeBudget: door.budget)
     for index in 0..<2 {
       _ = engine.openClass(
         slotBytes: 4096 * (index + 1), hostSlotLimit: hostSlotCounts[index],

@@ -66,7 +66,7 @@ extension NodeState {
       noteUse(of: source)
       noteUse(of: target)
     case .write(_, _, _, let target): noteUse(of: target)
-    case .removed, .stored, .loadEnded: break
+    case .removed, .refused, .stored, .loadEnded: break
     }
   }
 

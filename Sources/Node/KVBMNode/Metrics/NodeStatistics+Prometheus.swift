@@ -32,6 +32,7 @@ extension NodeStatistics {
       text.sample(name + "_total", Double(value))
     }
     addRemovals(to: &text)
+    addRefusals(to: &text)
     addLatencies(to: &text)
     addSpeeds(to: &text)
     addKVBM(to: &text)
@@ -47,6 +48,23 @@ extension NodeStatistics {
         [("tier", removal.tier), ("reason", removal.reason)])
     }
   }
+
+  /// The counters of what was not let in, under one name.
+  private func addRefusals(to text: inout PrometheusText) {
+    text.family("refused_blocks_total", .counter, "Blocks not let into a tier, by reason.")
+    for (tier, reason, counter) in Self.refusals {
+      let count = Double(counters[counter] ?? 0)
+      text.sample("refused_blocks_total", count, [("tier", tier), ("reason", reason)])
+    }
+  }
+
+  private static let refusals = [
+    ("host", "policy", "stores_not_admitted"), ("host", "orphan", "stores_orphaned"),
+    ("host", "queue", "stores_refused"), ("host", "exhausted", "host_exhausted"),
+    ("disk", "policy", "writes_not_admitted"), ("disk", "orphan", "writes_orphaned"),
+    ("disk", "budget", "writes_over_budget"), ("disk", "queue", "writes_dropped"),
+    ("disk", "exhausted", "disk_exhausted"),
+  ]
 
   private func addLatencies(to text: inout PrometheusText) {
     guard let latencies else { return }

@@ -85,6 +85,11 @@ public struct NodeStatistics: Codable, Sendable {
   public var latencies: [LatencyFigures]?
   /// How fast ways and engines are; nil from a node of a release that did not tell.
   public var speeds: SpeedFigures?
+  /// What comes into the tiers, and how much of it may be written to disk in a day; nil without
+  /// such a tier or limit.
+  public var hostAdmission: String?
+  public var diskAdmission: String?
+  public var diskWriteBudgetBytes: Int?
 
   /// The same as one JSON object, keys in order.
   public var json: String {
@@ -108,6 +113,7 @@ public struct NodeStatistics: Codable, Sendable {
       "disk   \(ByteSize(bytes: diskExtentBytes)) of \(ByteSize(bytes: diskCapacityBytes)), "
         + "\(pendingWrites) blocks to be written" + Self.words(diskEviction),
     ]
+    lines += admissionLines
     for tier in tiers {
       lines.append(
         "\(tier.tier)   slots of \(ByteSize(bytes: tier.slotBytes)): \(tier.cached) cached, "
@@ -123,6 +129,21 @@ public struct NodeStatistics: Codable, Sendable {
 }
 
 extension NodeStatistics {
+  /// What does not come into the tiers as a matter of course.
+  private var admissionLines: [String] {
+    var lines: [String] = []
+    if let hostAdmission, hostAdmission != AdmissionChoice.all.rawValue {
+      lines.append("host   admits \(hostAdmission)")
+    }
+    if let diskAdmission, diskAdmission != AdmissionChoice.all.rawValue {
+      lines.append("disk   admits \(diskAdmission)")
+    }
+    if let bytes = diskWriteBudgetBytes {
+      lines.append("disk   takes \(ByteSize(bytes: bytes)) a day")
+    }
+    return lines
+  }
+
   /// Reads what `json` wrote.
   ///
   /// - Throws: The decoder's error, for a node of another release too.
@@ -159,7 +180,10 @@ extension NodeCore {
         pendingWrites: state.engine.pendingWriteCount,
         tiers: state.tierStatistics(hasDisk: store != nil), counters: counters,
         degraded: degraded, removals: state.removalStatistics, latencies: state.latencyStatistics,
-        speeds: SpeedFigures(state.engine))
+        speeds: SpeedFigures(state.engine),
+        hostAdmission: configuration.hostAdmission.rawValue,
+        diskAdmission: configuration.disk?.admission.rawValue,
+        diskWriteBudgetBytes: configuration.disk?.writeBudgetBytes)
     }
   }
 

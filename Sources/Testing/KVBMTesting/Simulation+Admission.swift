@@ -1,0 +1,136 @@
+import BlockEngine
+import BlockPolicy
+
+/// What comes into the tiers of an engine, and the naive account of what it has seen and written.
+struct Door {
+  /// What a full budget holds.
+  static let burstNanoseconds: UInt64 = 2000
+  /// What a budget takes for a byte of the smaller slots: the time that brings 4096 of them.
+  private static let priceNanoseconds: UInt64 = 100
+  private static let pricedBytes = 4096
+  private static let dayNanoseconds: UInt64 = 86_400_000_000_000
+  /// No step passes more time between a write's decision and its effect.
+  private static let stepNanoseconds: UInt64 = 20
+
+  /// Whether a tier wants what comes by for the second time only.
+  var isHostSelective = false
+  var isDiskSelective = false
+  var hasBudget = false
+
+  /// How often each key was offered.
+  var sights: [BlockKey: Int] = [:]
+  /// `[tier]`: blocks that were refused, and for which nothing was begun since.
+  var refused: [Set<BlockKey>] = [[], []]
+  /// When so many bytes were sent to disk, the latest last.
+  var writes: [(time: UInt64, bytes: Int)] = []
+
+  /// All doors open.
+  init() {}
+
+  /// Doors by dice: all open more often than not.
+  init(_ random: inout Random) {
+    isHostSelective = random.oneIn(4)
+    isDiskSelective = random.oneIn(3)
+    hasBudget = random.oneIn(3)
+  }
+
+  // It never forgets any of the keys that there are here.
+  private static var seenTwice: any AdmissionPolicy { SeenTwice(capacity: 1 << 12) }
+  var hostPolicy: any AdmissionPolicy { isHostSelective ? Self.seenTwice : AdmitAll() }
+  var diskPolicy: any AdmissionPolicy { isDiskSelective ? Self.seenTwice : AdmitAll() }
+
+  var budget: WriteBudget? {
+    guard hasBudget else { return nil }
+    let perDay = Int(Self.dayNanoseconds / Self.priceNanoseconds) * Self.pricedBytes
+    return WriteBudget(bytesPerDay: perDay, burstNanoseconds: Self.burstNanoseconds)
+  }
+
+  /// Notes a write; whether more was written since any of the last ones than the budget allows.
+  mutating func isOverBudget(_ bytes: Int, at time: UInt64) -> Bool {
+    writes.append((time, bytes))
+    if writes.count > 64 { writes.removeFirst() }
+    var sum = 0
+    return writes.reversed().contains { write in
+      sum += write.bytes
+      let earned = Self.burstNanoseconds + time - write.time + Self.stepNanoseconds
+      return UInt64(sum) * Self.priceNanoseconds > earned * UInt64(Self.pricedBytes)
+    }
+  }
+}
+
+/// What must hold of admission: what is not wanted does not come in, and nothing else is refused.
+extension Simulation {
+  /// Offers some of a prompt's blocks, as `prepareStore`.
+  mutating func offer(
+    _ id: RequestID, _ prompt: Prompt, _ positions: Range<Int>, _ firstOffered: [Int] = []
+  ) -> StoreAnswer {
+    let answer = engine.prepareStore(
+      id, in: NamespaceID(UInt16(prompt.namespace)), keys: Array(prompt.keys[positions]),
+      firstPosition: positions.lowerBound, parentKey: prompt.parentKeys[positions.lowerBound],
+      firstOffered: firstOffered, now: time)
+    // The one that a store stops at was looked at too.
+    for position in positions.prefix(answer.coveredCount + 1) {
+      let key = prompt.keys[position]
+      door.sights[key, default: 0] += 1
+      // What host memory has is considered anew; a refusal of this offer is heard of later.
+      for group in Self.namespaces[prompt.namespace].indices {
+        door.refused[Int(Tier.disk.rawValue)].remove(key.inGroup(group))
+      }
+    }
+    return answer
+  }
+
+  /// A block is taken in.
+  mutating func checkStore(_ record: BlockRecord) {
+    let name = record.key.inGroup(Int(record.group))
+    for tier in Tier.allCases { door.refused[Int(tier.rawValue)].remove(name) }
+    let sights = door.sights[record.key] ?? 0
+    check(!door.isHostSelective || sights > 1, "a block is stored at its first sight")
+  }
+
+  /// A block is sent to disk.
+  mutating func checkWrite(_ record: BlockRecord) {
+    let (group, row) = (Int(record.group), Int(Tier.disk.rawValue))
+    let place = Self.namespaces[Int(record.namespace.rawValue)][group]
+    let sights = door.sights[record.key] ?? 0
+    check(!door.isDiskSelective || sights > 1, "a block is written at its first sight")
+    let parent = record.parentKey.inGroup(group)
+    let isAlone =
+      door.refused[row].contains(parent)
+      && !told[row][Int(place.classID.rawValue)].contains(parent) && !isBeingWritten(parent)
+    check(
+      !isAlone || place.windowBlocks != nil || record.position == 0,
+      "a block is written whose parent was refused")
+    door.refused[row].remove(record.key.inGroup(group))
+    let isOver = door.isOverBudget(
+      4096 * (Int(place.classID.rawValue) + 1), at: time.nanoseconds)
+    check(!door.hasBudget || !isOver, "more is written than the budget allows")
+  }
+
+  private func isBeingWritten(_ name: BlockKey) -> Bool {
+    jobs.contains { job in
+      guard case .write(let record, _, _) = job.work else { return false }
+      return record.key.inGroup(Int(record.group)) == name
+    }
+  }
+
+  /// A block was not let in.
+  mutating func hear(refusal reason: RefusalReason, _ tier: Tier, _ record: BlockRecord) {
+    tally.refusals[reason, default: 0] += 1
+    door.refused[Int(tier.rawValue)].insert(record.key.inGroup(Int(record.group)))
+    let isSelective = tier == .host ? door.isHostSelective : door.isDiskSelective
+    switch reason {
+    case .policy:
+      check(isSelective, "a block is refused where everything is wanted")
+      let isNew = door.sights[record.key] == 1
+      check(tier == .disk || isNew, "a block is refused although it came by before")
+    case .outbid:
+      check(tier == .host, "the disk's policy is not asked")
+    case .orphan:
+      check(isSelective || tier == .disk && door.hasBudget, "an orphan is refused for no reason")
+      check(record.position > 0, "the first block has no parent that could be missing")
+    case .budget:
+      check(tier == .disk && door.hasBudget, "a budget that there is not is used up")
+    }
+  }
+}
