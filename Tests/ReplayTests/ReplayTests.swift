@@ -54,6 +54,47 @@ struct ReplayTests {
     }
   }
 
+  /// As `naiveHits`, of a list that takes what was asked for before, behind what is there.
+  private func naiveSelectiveHits(_ requests: [[Int]], capacity: Int) -> (hits: Int, stored: Int) {
+    var order: [Int] = []
+    var known: Set<Int> = []
+    var (hitCount, storedCount) = (0, 0)
+    for request in requests {
+      hitCount += request.prefix { order.contains($0) }.count
+      let held = Array(request.prefix { order.contains($0) || known.contains($0) })
+      known.formUnion(request)
+      storedCount += held.count { !order.contains($0) }
+      order.removeAll(where: held.contains)
+      order += held.reversed()
+      order.removeFirst(max(0, order.count - capacity))
+    }
+    return (hitCount, storedCount)
+  }
+
+  @Test("What comes in at its second sight is what a list with a set of names would take")
+  func seenTwice() throws {
+    let requests = requests(400, depth: 6, seed: 3)
+    let trace = try trace(requests)
+    for capacity in [9, 20, 200] {
+      let result = try PolicyName.lru.replay(
+        trace, blockCount: capacity, admission: .seenTwice)
+      let naive = naiveSelectiveHits(requests, capacity: capacity)
+      #expect(result.hitCount == naive.hits && result.storedCount == naive.stored)
+    }
+  }
+
+  @Test("Whatever comes in, pool and counts agree", arguments: AdmissionName.allCases)
+  func admission(name: AdmissionName) throws {
+    let requests = requests(600, depth: 9, seed: 5)
+    let trace = try trace(requests)
+    for policy in PolicyName.allCases {
+      let result = try policy.replay(trace, blockCount: 30, admission: name)
+      #expect(result.hitCount > 0 && result.hitCount <= trace.optimalHitCount(capacity: 30))
+      #expect(result.storedCount + result.hitCount <= result.blockCount)
+      #expect(result.declinedCount > 0 || name == .all)
+    }
+  }
+
   /// The best of all ways to keep blocks, by trying every one.
   private func exhaustiveOptimum(_ requests: ArraySlice<[Int]>, _ kept: Set<Int>, _ capacity: Int)
     -> Int

@@ -63,6 +63,17 @@ def test_several_policies_and_capacities_come_side_by_side_with_a_picture(
     assert len(best.stdout.splitlines()) == 3
 
 
+def test_what_comes_in_is_played_beside_what_leaves(binaries) -> None:
+    common = [TRACE, "--format", "mooncake", "--host-blocks", "5000", "--eviction", "lru"]
+    done = replay(*common, "--admission", "all,seen-twice", "--json")
+    assert done.returncode == 0, done.stderr
+    everything, twice = json.loads(done.stdout)["results"]
+    assert (everything["admission"], twice["admission"]) == ("all", "seen-twice")
+    # All but what was hit is stored, and of what came once nothing.
+    assert everything["stored_blocks"] == 288_500 - everything["hit_blocks"]
+    assert (twice["hit_blocks"], twice["stored_blocks"]) == (47_773, 57_937)
+
+
 @pytest.mark.parametrize(
     ("text", "arguments", "code", "reason"),
     [
@@ -70,6 +81,7 @@ def test_several_policies_and_capacities_come_side_by_side_with_a_picture(
         ("", [], 65, "has no blocks"),
         (None, [], 66, "No such file"),
         ('{"hash_ids": [1]}', ["--eviction", "none"], 64, "it must be best, all"),
+        ('{"hash_ids": [1]}', ["--admission", "none"], 64, "it must be of all, seen-twice"),
         ('{"hash_ids": [1]}', ["--plot", "/nowhere/rates.svg"], 73, "/nowhere/rates.svg"),
     ],
 )

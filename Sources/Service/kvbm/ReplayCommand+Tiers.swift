@@ -12,6 +12,9 @@ extension ReplayCommand {
     guard plot == nil else {
       throw ValidationError("--plot draws hit rates of a pool; leave --through engine out")
     }
+    guard admission == [.all] else {
+      throw ValidationError("--admission is for a pool; through the engine all comes in")
+    }
     let choices = try choices()
     let setups = setups.flatMap { setup in
       choices.map { choice in

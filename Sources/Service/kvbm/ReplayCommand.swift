@@ -44,6 +44,12 @@ struct ReplayCommand: ParsableCommand {
   var eviction: [PolicyName]?
 
   @Option(
+    help: """
+      What comes in, with commas: \(AdmissionName.allCases.map(\.rawValue).joined(separator: ", ")).
+      """, transform: Self.parseAdmissions)
+  var admission: [AdmissionName] = [.all]
+
+  @Option(
     name: [.customLong("block-tokens"), .customLong("block-size")],
     help: "Tokens of one block, for traces of tokens, and for times.")
   var blockSize = 16
@@ -70,17 +76,18 @@ struct ReplayCommand: ParsableCommand {
     var rows: [ReplayRow] = []
     for blocks in hostBlocks {
       let optimum = trace.optimalHitCount(capacity: blocks)
-      for policy in eviction {
-        var bar = ProgressBar("\(policy.rawValue), \(blocks) blocks", isQuiet: json)
+      for (policy, admission) in contenders(eviction) {
+        let name = Self.name(policy, admission)
+        var bar = ProgressBar("\(name), \(blocks) blocks", isQuiet: json)
         let started = Self.seconds
-        let result = try policy.replay(trace, blockCount: blocks) { done, total in
-          bar.show(done, total, note: "\(TextTable.grouped(done)) requests")
+        let result = try policy.replay(trace, blockCount: blocks, admission: admission) {
+          bar.show($0, $1, note: "\(TextTable.grouped($0)) requests")
         }
         bar.end()
         rows.append(
           ReplayRow(
-            policy: policy, hostBlocks: blocks, result: result, optimum: optimum,
-            seconds: Self.seconds - started))
+            policy: policy, admission: admission, hostBlocks: blocks, result: result,
+            optimum: optimum, seconds: Self.seconds - started))
       }
     }
     if let plot { try draw(rows, eviction, to: plot) }
@@ -109,14 +116,14 @@ struct ReplayCommand: ParsableCommand {
   }
 
   private func draw(_ rows: [ReplayRow], _ eviction: [PolicyName], to path: String) throws {
-    let lines = eviction.map { policy in
+    let lines = contenders(eviction).map { policy, admission in
       HitRatePlot.Line(
-        name: policy.rawValue,
-        points: rows.filter { $0.policy == policy }.map { ($0.hostBlocks, $0.result.hitRate) })
+        name: Self.name(policy, admission),
+        points: rows.filter { $0.policy == policy && $0.admission == admission }
+          .map { ($0.hostBlocks, $0.result.hitRate) })
     }
     let limit = HitRatePlot.Line(
-      name: "optimum",
-      points: rows.filter { $0.policy == eviction[0] }.map { ($0.hostBlocks, $0.optimalHitRate) })
+      name: "optimum", points: rows.map { ($0.hostBlocks, $0.optimalHitRate) })
     let name = String(trace.split(separator: "/").last ?? "")
     let picture = HitRatePlot(lines: lines + [limit], title: name).svg
     guard let file = fopen(path, "w") else {
@@ -126,6 +133,15 @@ struct ReplayCommand: ParsableCommand {
     guard fclose(file) == 0, isWritten else {
       throw failure(EX_CANTCREAT, "\(path): \(String(cString: strerror(errno)))")
     }
+  }
+
+  /// Every eviction policy with every admission.
+  private func contenders(_ eviction: [PolicyName]) -> [(PolicyName, AdmissionName)] {
+    eviction.flatMap { policy in admission.map { (policy, $0) } }
+  }
+
+  private static func name(_ policy: PolicyName, _ admission: AdmissionName) -> String {
+    admission == .all ? policy.rawValue : "\(policy.rawValue), \(admission.rawValue)"
   }
 
   /// Says what is wrong; to be thrown.
@@ -146,6 +162,14 @@ struct ReplayCommand: ParsableCommand {
     guard let names = PolicyName.list(text) else {
       let known = PolicyName.allCases.map(\.rawValue).joined(separator: ", ")
       throw ValidationError("it must be best, all, or of \(known)")
+    }
+    return names
+  }
+
+  private static func parseAdmissions(_ text: String) throws -> [AdmissionName] {
+    guard let names = AdmissionName.list(text) else {
+      let known = AdmissionName.allCases.map(\.rawValue).joined(separator: ", ")
+      throw ValidationError("it must be of \(known), with commas between them")
     }
     return names
   }

@@ -3,6 +3,7 @@ import KVBMReplay
 /// What one policy made of a trace at one capacity.
 struct ReplayRow: Encodable {
   let policy: PolicyName
+  let admission: AdmissionName
   let hostBlocks: Int
   let result: ReplayResult
   /// The most hits that there can be at this capacity.
@@ -14,13 +15,15 @@ struct ReplayRow: Encodable {
   private var operationsPerSecond: Double { Double(result.operationCount) / max(seconds, 1e-9) }
 
   private enum Key: String, CodingKey {
-    case eviction, hostBlocks, requests, blocks, hitBlocks, hitRate, optimalHitRate, ofOptimum
-    case evictedBlocks, refusedBlocks, declinedBlocks, operations, seconds, operationsPerSecond
+    case eviction, admission, hostBlocks, requests, blocks, hitBlocks, hitRate, optimalHitRate
+    case ofOptimum, storedBlocks, evictedBlocks, refusedBlocks, declinedBlocks, operations, seconds
+    case operationsPerSecond
   }
 
   func encode(to encoder: any Encoder) throws {
     var fields = encoder.container(keyedBy: Key.self)
     try fields.encode(policy.rawValue, forKey: .eviction)
+    try fields.encode(admission.rawValue, forKey: .admission)
     try fields.encode(hostBlocks, forKey: .hostBlocks)
     try fields.encode(result.requestCount, forKey: .requests)
     try fields.encode(result.blockCount, forKey: .blocks)
@@ -28,6 +31,7 @@ struct ReplayRow: Encodable {
     try fields.encode(result.hitRate.rounded(to: 4), forKey: .hitRate)
     try fields.encode(optimalHitRate.rounded(to: 4), forKey: .optimalHitRate)
     try fields.encode(ofOptimum.rounded(to: 4), forKey: .ofOptimum)
+    try fields.encode(result.storedCount, forKey: .storedBlocks)
     try fields.encode(result.evictedCount, forKey: .evictedBlocks)
     try fields.encode(result.refusedCount, forKey: .refusedBlocks)
     try fields.encode(result.declinedCount, forKey: .declinedBlocks)
@@ -43,12 +47,18 @@ struct ReplayRow: Encodable {
 
   /// A head and a row for each.
   static func table(_ rows: [ReplayRow]) -> [[String]] {
-    [["policy", "blocks", "hits", "hit rate", "optimum", "of optimum", "M operations/s"]]
+    [
+      [
+        "policy", "admission", "blocks", "hits", "hit rate", "optimum", "of optimum", "stored",
+        "M operations/s",
+      ]
+    ]
       + rows.map { row in
         [
-          row.policy.rawValue, TextTable.grouped(row.hostBlocks),
+          row.policy.rawValue, row.admission.rawValue, TextTable.grouped(row.hostBlocks),
           TextTable.grouped(row.result.hitCount), percent(row.result.hitRate),
           percent(row.optimalHitRate), percent(row.ofOptimum),
+          TextTable.grouped(row.result.storedCount),
           "\((row.operationsPerSecond / 1e6).rounded(to: 1))",
         ]
       }

@@ -35,19 +35,24 @@ public enum PolicyName: String, CaseIterable, Sendable {
   ///
   /// - Parameters:
   ///   - blockCount: The pool's blocks, at least 1.
+  ///   - admission: What comes into the pool.
   ///   - progress: Called with the requests that were played and all of them, now and then.
   /// - Throws: `PoolError` when the pool contradicts its contract.
   public func replay(
-    _ trace: Trace, blockCount: Int, progress: (Int, Int) -> Void = { _, _ in }
+    _ trace: Trace, blockCount: Int, admission: AdmissionName = .all,
+    progress: (Int, Int) -> Void = { _, _ in }
   ) throws(PoolError) -> ReplayResult {
+    let door = admission.policy(blockCount: blockCount)
+    func pool<Policy: EvictionPolicy & ~Copyable>(_: Policy.Type) -> Replay<Policy> {
+      Replay(blockCount: blockCount, admission: door)
+    }
     switch self {
-    case .lru: try Self.play(trace, on: Replay<LRU>(blockCount: blockCount), progress)
-    case .levelledLRU:
-      try Self.play(trace, on: Replay<LevelledLRU>(blockCount: blockCount), progress)
-    case .s3FIFO: try Self.play(trace, on: Replay<S3FIFO>(blockCount: blockCount), progress)
-    case .wTinyLFU: try Self.play(trace, on: Replay<WTinyLFU>(blockCount: blockCount), progress)
-    case .forecast: try Self.play(trace, on: Replay<Forecast>(blockCount: blockCount), progress)
-    case .leafFirst: try Self.play(trace, on: Replay<LeafFirst>(blockCount: blockCount), progress)
+    case .lru: return try Self.play(trace, on: pool(LRU.self), progress)
+    case .levelledLRU: return try Self.play(trace, on: pool(LevelledLRU.self), progress)
+    case .s3FIFO: return try Self.play(trace, on: pool(S3FIFO.self), progress)
+    case .wTinyLFU: return try Self.play(trace, on: pool(WTinyLFU.self), progress)
+    case .forecast: return try Self.play(trace, on: pool(Forecast.self), progress)
+    case .leafFirst: return try Self.play(trace, on: pool(LeafFirst.self), progress)
     }
   }
 

@@ -12,7 +12,9 @@ public struct ReplayResult: Equatable, Sendable {
   public var evictedCount = 0
   /// Blocks that were not stored: a request needed more than the pool has.
   public var refusedCount = 0
-  /// Blocks that were not stored: the policy had something better.
+  /// Blocks that were stored: what is written to the tier.
+  public var storedCount = 0
+  /// Blocks that were not stored: the policy had something better, or they were not admitted.
   public var declinedCount = 0
   /// Calls that the pool saw, counted by block: match, allocate, register, release.
   public var operationCount = 0
@@ -28,15 +30,19 @@ public struct ReplayResult: Equatable, Sendable {
 /// whole prefix. What lies behind a gap is no hit, and is not stored twice.
 public struct Replay<Policy: EvictionPolicy & ~Copyable>: ~Copyable {
   private var pool: BlockPool<Policy>
+  /// What comes in; nil for everything.
+  private var admission: (any AdmissionPolicy)?
   private var ids: [BlockID] = []
   private var evicted: [Evicted] = []
   /// What has happened so far.
   public private(set) var result = ReplayResult()
 
-  /// A replay on an empty pool of so many blocks, at least 1.
-  public init(blockCount: Int) {
+  /// A replay on an empty pool of so many blocks, at least 1, into which comes what `admission`
+  /// says, or everything.
+  public init(blockCount: Int, admission: (any AdmissionPolicy)? = nil) {
     precondition(blockCount > 0, "a pool has blocks")
     // Keys of a recording are nobody's attack, and equal runs should be equal.
+    self.admission = admission
     pool = BlockPool(capacity: blockCount, seed: 1)
     pool.addExtent(0..<UInt32(blockCount))
   }
@@ -54,7 +60,9 @@ public struct Replay<Policy: EvictionPolicy & ~Copyable>: ~Copyable {
     result.blockCount += keys.count
     result.hitCount += hitCount
     result.operationCount += hitCount
-    let heldCount = try store(keys, from: hitCount)
+    let end = admitted(keys, from: hitCount, arrival)
+    let heldCount = try store(keys.extracting(0..<end), from: hitCount)
+    result.declinedCount += keys.count - end
     try Self.release(ids, heldCount, in: &pool)
     result.operationCount += heldCount
   }
@@ -70,6 +78,21 @@ public struct Replay<Policy: EvictionPolicy & ~Copyable>: ~Copyable {
   ) -> Int {
     var span = ids.mutableSpan
     return pool.matchPrefix(keys, into: &span)
+  }
+
+  /// Where what may be held of a request ends: before the first block that is neither there nor
+  /// admitted, for what is behind it could not be used. The policy sees all blocks.
+  private mutating func admitted(_ keys: Span<BlockKey>, from first: Int, _ arrival: UInt64?)
+    -> Int
+  {
+    guard admission != nil else { return keys.count }
+    var end = keys.count
+    for place in keys.indices {
+      let candidate = AdmissionCandidate(key: keys[place], bytes: 1, now: arrival ?? 0)
+      let isAdmitted = admission?.admits(candidate) ?? true
+      if place >= first && place < end && !isAdmitted && !pool.contains(keys[place]) { end = place }
+    }
+    return end
   }
 
   /// Brings in what is missing behind the prefix; returns how many blocks from the start are held.
@@ -94,6 +117,7 @@ public struct Replay<Policy: EvictionPolicy & ~Copyable>: ~Copyable {
       _ = try pool.fill(block, part: 0)
       ids[place] = try pool.register(
         block, as: keys[place], after: place > 0 ? ids[place - 1] : nil)
+      result.storedCount += 1
       result.operationCount += 2
     }
     return wanted
