@@ -14,7 +14,7 @@ struct Rig: ~Copyable {
     host: Int = 8, disk: Int = 0, parts: Int = 1, groups: Int = 1, windows: [Int?]? = nil,
     eviction: Eviction = Eviction(), hostAdmission: any AdmissionPolicy = AdmitAll(),
     diskAdmission: any AdmissionPolicy = AdmitAll(), writeBudget: WriteBudget? = nil,
-    _ change: (inout Limits) -> Void = { _ in }
+    bugs: PlantedBugs = [], _ change: (inout Limits) -> Void = { _ in }
   ) throws {
     var limits = Limits()
     limits.requestLimit = 8
@@ -24,8 +24,8 @@ struct Rig: ~Copyable {
     limits.writeQueueLimit = 8
     change(&limits)
     engine = BlockEngine(
-      limits: limits, epoch: 1, seed: 5, eviction: eviction, hostAdmission: hostAdmission,
-      diskAdmission: diskAdmission, writeBudget: writeBudget)
+      limits: limits, epoch: 1, seed: 5, bugs: bugs, eviction: eviction,
+      hostAdmission: hostAdmission, diskAdmission: diskAdmission, writeBudget: writeBudget)
     let classID = try engine.open(slotBytes: 64, host: host, disk: disk)
     let namespace = try engine.open(
       windows: windows ?? Array(repeating: nil, count: groups), parts: parts, in: classID)
