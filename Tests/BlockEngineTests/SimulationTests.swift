@@ -32,12 +32,15 @@ struct SimulationTests {
     #expect(tally.quietMoments > 0 && tally.recoveries > 0 && tally.copiesAfterTimeout > 0)
     #expect(tally.extentsAdded > 0 && tally.duplicatesFound > 0)
     for kind in Mishap.allCases { #expect(tally.mishaps[kind] > 0, "\(kind)") }
+    #expect(tally.awaitedBlocks > 50 && tally.promisedTails > 0)
     #expect(tally.windowedLoads > 20 && tally.windowedPendingBlocks > 100)
     let counters = simulation.counters
     #expect(counters.shortLoadsRefused > 0)
     #expect(counters.corruptCopies > 0 && counters.staleReports > 0 && counters.blocksStaged > 0)
     #expect(counters.storesTimedOut > 0 && counters.readsTimedOut > 0)
     #expect(counters.writesTimedOut > 0 && counters.stagingExpired > 0)
+    #expect(counters.expectationsLapsed > 50 && counters.expectationsRefused > 0)
+    #expect(counters.tailsRefused > 0)
     #expect(counters.writesDropped > 0 && counters.readsRefused > 0)
     #expect(tally.choicesChecked > 1000 && tally.loadsRefused > 100 && tally.disksRegained > 0)
     #expect(counters.positionsFasterThanHost > 50 && counters.positionsFasterThanDisk > 50)

@@ -105,6 +105,7 @@ extension BlockEngine {
       return try beginWrites(now)
     }
     let block = try register(operation)
+    if operation.tier == .host { try fulfil(operation.place) }
     try handOver(block, operation.classID, to: operation.tier == .host ? operation.waiters : [])
     switch operation.kind {
     case .store:

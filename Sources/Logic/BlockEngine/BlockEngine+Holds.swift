@@ -33,6 +33,8 @@ extension BlockEngine {
   ) throws(PoolError) {
     let classID = groups[hold.group].classID
     stagingClaimCount -= 1
+    let waiter = Waiter(request: entry, position: hold.position, group: hold.group)
+    if let expectation = hold.expectation { return leave(expectation, waiter, classID) }
     guard let operation = hold.operation else {
       pools[.host, classID].notes[hold.block.slot].holdCount -= 1
       if pools[.host, classID].notes[hold.block.slot].holdCount == 0 {
@@ -41,7 +43,6 @@ extension BlockEngine {
       return try pools[.host, classID].pool.unpin(hold.block)
     }
     guard operations[operation] != nil else { return }
-    let waiter = Waiter(request: entry, position: hold.position, group: hold.group)
     operations[operation]!.waiters.removeAll { $0 == waiter }
     if operations[operation]!.waiters.isEmpty { pools[.host, classID].stagedBlockCount -= 1 }
   }
@@ -59,8 +60,10 @@ extension BlockEngine {
     }
   }
 
+  /// Where the waiter's hold is in its request's list.
+  ///
   /// - Complexity: O(log holds).
-  private func holdIndex(of waiter: Waiter) -> Int? {
+  func holdIndex(of waiter: Waiter) -> Int? {
     var (low, high) = (0, requests[waiter.request].holds.count)
     while low < high {
       let middle = (low + high) / 2

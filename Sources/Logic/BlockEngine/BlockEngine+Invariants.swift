@@ -18,6 +18,7 @@ extension BlockEngine {
     try checkRequests(&expected)
     try checkOperations(&expected)
     try checkUses()
+    try checkExpectations(&expected)
     for index in 0..<pools.classCount {
       let classID = ClassID(UInt8(index))
       for tier in Tier.allCases {
@@ -64,6 +65,11 @@ extension BlockEngine {
         if let operation = hold.operation {
           let waiter = Waiter(request: entry, position: hold.position, group: hold.group)
           try require(operations[operation]?.waiters.contains(waiter) == true, "waits for nothing")
+        } else if let expectation = hold.expectation {
+          let waiter = Waiter(request: entry, position: hold.position, group: hold.group)
+          try require(
+            expectations.isLive(expectation) && expectations[expectation].waiters.contains(waiter),
+            "waits for what nobody announced")
         } else {
           expected[place].pins += 1
           let ref = BlockRef(tier: .host, classID: classID, block: hold.block)
@@ -153,6 +159,27 @@ extension BlockEngine {
       try require(owned.contains(use) || uses[use].isOver && count > 0, "a use of nobody")
     }
     try require(pending.isEmpty, "something under way is part of no use")
+  }
+
+  /// What is announced is not there yet, and is waited for by requests that know of it.
+  private func checkExpectations(_ expected: inout [Expected]) throws(BrokenInvariant) {
+    try require(expectations.count <= limits.expectedLimit, "too many expected blocks")
+    try require(tails.count <= limits.tailLimit, "too many tails")
+    let live = expectations.liveEntries
+    try require(live.count == expectations.count, "expectations out of step")
+    for entry in live {
+      let expectation = expectations[entry]
+      let place = expectation.place
+      try require(expectations.entry(at: place) == entry, "an expectation at another's place")
+      try require(
+        expectations.entries(of: expectation.producer).contains(entry), "a lost expectation")
+      try require(expectation.until >= expectations.nextEnd, "a lease that nobody looks at")
+      try require(
+        !pools[.host, place.classID].pool.contains(place.key), "expected, and there already")
+      guard !expectation.waiters.isEmpty else { continue }
+      try require(arriving[place] == nil, "waits for an announcement of what is on its way")
+      expected[2 * Int(place.classID.rawValue)].staged += 1
+    }
   }
 
   /// Whether the slot's bytes may be read or written on behalf of this id; see `BlockPool.isHeld`.

@@ -12,6 +12,7 @@ extension BlockEngine {
       return .none
     }
     guard requests[entry].load == nil else { return .none }
+    if !expectations.isEmpty || !tails.isEmpty { try endExpectations(now) }
     let room = max(0, requests[entry].offerLimit - firstPosition)
     let walk = Walk(
       entry: entry, groups: namespaces[Int(namespace.rawValue)], namespace: namespace,

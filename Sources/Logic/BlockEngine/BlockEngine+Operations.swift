@@ -58,7 +58,9 @@ extension BlockEngine {
     nextDeadline = min(nextDeadline, operation.deadline)
     pools[operation.tier, operation.classID].records[operation.target.slot] = operation.record
     switch operation.tier {
-    case .host: arriving[operation.place] = id
+    case .host:
+      arriving[operation.place] = id
+      if !expectations.isEmpty { redirectWaiters(of: operation.place, to: id) }
     case .disk: arrivingOnDisk[operation.place] = id
     }
     return id

@@ -11,6 +11,8 @@ public struct Presence: OptionSet, Hashable, Sendable {
   public static let disk = Presence(rawValue: 2)
   /// On its way into the host tier.
   public static let arriving = Presence(rawValue: 4)
+  /// Announced, and not on its way yet.
+  public static let expected = Presence(rawValue: 8)
 }
 
 extension BlockEngine {
@@ -24,6 +26,9 @@ extension BlockEngine {
     if pools[.host, place.classID].pool.contains(name) { presence.insert(.host) }
     if pools[.disk, place.classID].pool.contains(name) { presence.insert(.disk) }
     if arriving[Place(classID: place.classID, key: name)] != nil { presence.insert(.arriving) }
+    if expectations.entry(at: Place(classID: place.classID, key: name)) != nil {
+      presence.insert(.expected)
+    }
     return presence
   }
 }

@@ -51,10 +51,13 @@ extension BlockEngine {
     walk.groups.indices.allSatisfy { isKnown(keys[index], $0, walk) }
   }
 
-  /// Whether a group's block of a key is ready, on its way, or on disk.
+  /// Whether a group's block of a key is ready, on its way, on disk, or expected.
   func isKnown(_ key: BlockKey, _ group: Int, _ walk: Walk) -> Bool {
     isHere(key, group, walk)
       || pools[.disk, walk.groups[group].classID].pool.contains(key.inGroup(group))
+      || expectation(
+        of: Place(classID: walk.groups[group].classID, key: key.inGroup(group)), for: walk.entry)
+        != nil
   }
 
   /// Whether it is ready or on its way.
@@ -89,7 +92,7 @@ extension BlockEngine {
 
   /// Whether the hold's block is on its way or found; it may have been condemned meanwhile.
   func isOfUse(_ hold: StagingHold, _ walk: Walk) -> Bool {
-    hold.operation != nil
+    hold.operation != nil || hold.expectation != nil
       || pools[.host, walk.groups[hold.group].classID].pool.key(of: hold.block) != nil
   }
 
@@ -102,10 +105,16 @@ extension BlockEngine {
     if let block = pools[.host, classID].pool.block(for: record.indexKey) {
       return try hold(block, classID, at: Int(record.position), group)
     }
-    let known = arriving[Place(classID: classID, key: record.indexKey)]
-    var arrival = bugs.contains(.stageTwice) ? nil : known
-    let isNew = arrival.map { operations[$0]?.waiters.isEmpty != false } ?? true
+    let place = Place(classID: classID, key: record.indexKey)
+    var arrival = bugs.contains(.stageTwice) ? nil : arriving[place]
+    let isNew =
+      arrival.map { operations[$0]?.waiters.isEmpty != false } ?? !isAwaited(place)
     guard hasStagingRoom(classID, isNew: isNew) else { return nil }
+    if arrival == nil, !pools[.disk, classID].pool.contains(record.indexKey),
+      let expected = expectation(of: place, for: walk.entry)
+    {
+      return wait(for: expected, walk, record, classID)
+    }
     if arrival == nil { arrival = try beginRead(record, classID, now) }
     guard let operation = arrival else { return nil }
     operations[operation]!.waiters.append(

@@ -88,7 +88,9 @@ extension BlockEngine {
       if isWanted { operations[arrival]!.diskRefusal = nil }
       return false
     }
-    if let reason = offer.verdict.host, reason == .outbid || !bugs.contains(.storeRefused) {
+    if let reason = offer.verdict.host, reason == .outbid || !bugs.contains(.storeRefused),
+      !isAnnounced(record, place.classID)
+    {
       refuse(.host, record, reason)
       if reason == .outbid, let use = offer.use { uses[use].turnedAwayCount += 1 }
       return reason == .outbid && bugs.contains(.stopAtUnwanted) ? nil : false
@@ -132,6 +134,7 @@ extension BlockEngine {
     }
     if bugs.contains(.giveUpDisk) && counters.writesFailed > 0 { return }
     let record = pools[.host, classID].records[block.slot]
+    guard !isTail(record.key) else { return }
     guard isAbsentFromDisk(classID, record.indexKey) else { return }
     if let refusal { return refuse(.disk, record, refusal) }
     guard writeQueue.push(WriteQueue.Entry(classID: classID, block: block, use: use)) else {

@@ -4,6 +4,7 @@ extension BlockEngine {
     try endLeases { now >= $0.leaseEnd }
     try endStaging(now)
     writeBudget?.begin(at: now.nanoseconds)
+    try endExpectations(now)
     if now >= nextDeadline { try endTransfers(now) }
     try beginWrites(now)
   }
@@ -77,6 +78,7 @@ extension BlockEngine {
         try finish(id, now)
       }
     }
+    try endExpectations(by: engine)
     for entry in requests.liveEntries where requests[entry].id.engine == engine {
       try drop(entry)
     }

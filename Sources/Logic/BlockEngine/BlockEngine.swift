@@ -46,6 +46,9 @@ public struct BlockEngine: ~Copyable {
   /// What is on its way into each tier, by operations within their deadline.
   var arriving: [Place: OperationID] = [:]
   var arrivingOnDisk: [Place: OperationID] = [:]
+  /// Blocks that were announced, and those that only some requests may find.
+  var expectations = ExpectationTable()
+  var tails: TailTable
   var writeQueue: WriteQueue
   var evictedBuffer: [Evicted] = []
   /// How fast ways and engines are.
@@ -92,6 +95,7 @@ public struct BlockEngine: ~Copyable {
     self.writeBudget = writeBudget
     operations = IDTable(capacity: limits.operationLimit, epoch: epoch)
     requests = RequestTable(capacity: limits.requestLimit)
+    tails = TailTable(capacity: limits.tailLimit)
     writeQueue = WriteQueue(capacity: limits.writeQueueLimit)
     speeds = SpeedBook(limits)
   }

@@ -60,6 +60,14 @@ public struct Counters: Equatable, Sendable {
   public var hostExhausted = 0
   /// Blocks that found every disk slot in use.
   public var diskExhausted = 0
+  /// Blocks that were announced; a repeated announcement counts again.
+  public var blocksExpected = 0
+  /// Announcements whose lease ended before their block came.
+  public var expectationsLapsed = 0
+  /// Blocks not announced because too many are.
+  public var expectationsRefused = 0
+  /// Tails refused because there are too many, or their name is taken.
+  public var tailsRefused = 0
   /// Calls with more keys than are looked at.
   public var keysCut = 0
   /// Blocks that the host tier's policy does not want.
@@ -124,7 +132,10 @@ extension Counters {
       ("stagingExpired", \.stagingExpired), ("requestsRefused", \.requestsRefused),
       ("storesRefused", \.storesRefused), ("readsRefused", \.readsRefused),
       ("stagingRefused", \.stagingRefused), ("hostExhausted", \.hostExhausted),
-      ("diskExhausted", \.diskExhausted), ("keysCut", \.keysCut),
+      ("diskExhausted", \.diskExhausted), ("blocksExpected", \.blocksExpected),
+      ("expectationsLapsed", \.expectationsLapsed),
+      ("expectationsRefused", \.expectationsRefused), ("tailsRefused", \.tailsRefused),
+      ("keysCut", \.keysCut),
       ("storesNotAdmitted", \.storesNotAdmitted), ("writesNotAdmitted", \.writesNotAdmitted),
       ("storesOrphaned", \.storesOrphaned), ("writesOrphaned", \.writesOrphaned),
       ("writesOverBudget", \.writesOverBudget),

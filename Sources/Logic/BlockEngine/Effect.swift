@@ -37,4 +37,6 @@ public enum RemovalReason: UInt8, Hashable, Sendable, CaseIterable {
   case retired
   /// Somebody asked for it.
   case requested
+  /// It was some requests' own, and their lease has ended.
+  case expired
 }

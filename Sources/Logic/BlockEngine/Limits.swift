@@ -15,6 +15,10 @@ public struct Limits: Sendable {
   public var stagingHoldLimit: Int?
   /// Claims on such blocks, of all requests and classes together.
   public var stagingClaimLimit = 1 << 20
+  /// Blocks that are announced at a time, over all groups; see `BlockEngine.expect`.
+  public var expectedLimit = 65536
+  /// Tails at a time, expected, on their way and stored.
+  public var tailLimit = 8192
   /// Keys that one `match` or `prepareStore` looks at; those behind are as if not there.
   public var keyLimit = 65536
   /// Namespaces that can be opened.
@@ -46,7 +50,8 @@ public struct Limits: Sendable {
   func check() {
     precondition(
       requestLimit > 0 && storeLimit > 0 && readLimit > 0 && writeLimit > 0 && writeQueueLimit > 0
-        && keyLimit > 0 && stagingClaimLimit > 0, "an engine's limits must be positive")
+        && keyLimit > 0 && stagingClaimLimit > 0 && expectedLimit > 0 && tailLimit > 0,
+      "an engine's limits must be positive")
     precondition(operationLimit < 1 << 16, "an engine has less than 65536 operations")
     precondition((1...0xffff).contains(namespaceLimit), "a namespace's number has 16 bits")
   }

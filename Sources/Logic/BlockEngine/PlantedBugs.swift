@@ -75,4 +75,16 @@ package struct PlantedBugs: OptionSet, Sendable {
   package static let forgetUse = PlantedBugs(rawValue: 1 << 28)
   /// A block that the policy does not want ends what is covered.
   package static let stopAtUnwanted = PlantedBugs(rawValue: 1 << 29)
+  /// Leases of announced blocks do not end.
+  package static let outliveLease = PlantedBugs(rawValue: 1 << 48)
+  /// What a producer gives up, or takes along, is waited for all the same.
+  package static let keepAbandoned = PlantedBugs(rawValue: 1 << 49)
+  /// A block that was announced and came is expected all the same.
+  package static let expectStored = PlantedBugs(rawValue: 1 << 50)
+  /// Tails are called as if their scope did not count.
+  package static let shareTails = PlantedBugs(rawValue: 1 << 51)
+  /// Tails stay when their lease ends.
+  package static let keepTails = PlantedBugs(rawValue: 1 << 52)
+  /// Tails are written to disk like all blocks.
+  package static let writeTails = PlantedBugs(rawValue: 1 << 53)
 }

@@ -31,8 +31,9 @@ struct Request {
 struct StagingHold {
   let position: Int
   let group: Int
-  /// What it waits for; nil once `block` is pinned.
+  /// What it waits for: a transfer, or an announcement; both nil once `block` is pinned.
   var operation: OperationID?
+  var expectation: Int?
   /// The pinned block; `.none` while it waits.
   var block: BlockID
 

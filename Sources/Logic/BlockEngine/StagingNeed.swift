@@ -27,6 +27,8 @@ extension BlockEngine {
       if !pools[.host, classID].pool.isHeld(block) { need.slots[row] += times }
     } else if let arrival = arriving[Place(classID: classID, key: name)] {
       if operations[arrival]?.waiters.isEmpty != false { need.staged[row] += times }
+    } else if !expectations.isEmpty, !pools[.disk, classID].pool.contains(name) {
+      if !isAwaited(Place(classID: classID, key: name)) { need.staged[row] += times }
     } else {
       need.reads += times
       need.staged[row] += times

@@ -90,6 +90,7 @@ extension RemovalReason {
     case .replaced: "replaced by a later copy on"
     case .retired: "given up with its extent's memory from"
     case .requested: "removed on request from"
+    case .expired: "gone with its lease from"
     }
   }
 }

@@ -11,6 +11,8 @@ public enum PlantedBug: String, CaseIterable, Sendable {
   case shortWindow, wrongEnd, ignoreHole, grantShorter, storeDropped, stopAtDropped, stageShort
   // Where it is weighed whether to load.
   case neverTry, cutWindow, countOneGroup
+  // Blocks that are announced, and tails.
+  case outliveLease, keepAbandoned, expectStored, shareTails, keepTails, writeTails
   /// The disk driver reports success without looking at checksums.
   case skipVerification
   /// Ranks load without looking at checksums.
@@ -61,6 +63,12 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     case .countOneGroup: .countOneGroup
     case .forgetUse: .forgetUse
     case .stopAtUnwanted: .stopAtUnwanted
+    case .outliveLease: .outliveLease
+    case .keepAbandoned: .keepAbandoned
+    case .expectStored: .expectStored
+    case .shareTails: .shareTails
+    case .keepTails: .keepTails
+    case .writeTails: .writeTails
     case .skipVerification, .skipHostVerification, .keepEpoch, .reportSuccess, .sharedRoot: []
     }
   }

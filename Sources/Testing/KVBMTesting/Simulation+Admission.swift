@@ -85,7 +85,8 @@ extension Simulation {
     let name = record.key.inGroup(Int(record.group))
     for tier in Tier.allCases { door.refused[Int(tier.rawValue)].remove(name) }
     let sights = door.sights[record.key] ?? 0
-    check(!door.isHostSelective || sights > 1, "a block is stored at its first sight")
+    let isWanted = sights > 1 || isAnnounced(record)
+    check(!door.isHostSelective || isWanted, "a block is stored at its first sight")
   }
 
   /// A block is sent to disk.

@@ -8,6 +8,7 @@ extension Simulation {
     do throws(BrokenInvariant) { try engine.checkInvariants() } catch { fault = fault ?? error }
     checkReady()
     checkNews()
+    checkAnnounced()
     // 5: nobody else gets memory that a driver may still touch.
     var stolen: BlockRef?
     for job in jobs where !job.isEcho {
@@ -43,6 +44,7 @@ extension Simulation {
     let name = record.key.inGroup(Int(record.group))
     let wasThere = told[row][column].contains(name)
     check(wasThere != isThere, "news that is none")
+    if isThere { hearAnnounced(tier, record, column) }
     if isThere { told[row][column].insert(name) } else { told[row][column].remove(name) }
     if isThere { door.refused[row].remove(name) }
   }

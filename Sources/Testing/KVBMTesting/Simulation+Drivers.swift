@@ -72,7 +72,7 @@ extension Simulation {
   private mutating func expectedRecord(
     _ id: RequestID, _ position: Int, _ group: Int
   ) -> BlockRecord? {
-    guard let prompt = prompts[id], prompt.keys.indices.contains(position) else {
+    guard let prompt = prompts[id], prompt.names.indices.contains(position) else {
       check(false, "an effect for a request or a block that is not there")
       return nil
     }

@@ -78,6 +78,7 @@ extension Simulation {
     check(!loads.values.contains { $0.request.engine == gone }, "a load outlives its engine")
     for id in live where id.engine == gone { prompts[id] = nil }
     live.removeAll { $0.engine == gone }
+    announced.remove { $0.producer.engine == gone }
   }
 
   /// These jobs touch nothing any more; half of their reports still come, when nobody waits.
@@ -119,6 +120,7 @@ extension Simulation {
     extents = Self.makeExtents()
     scanned = [[], []]
     told = Self.noNews
+    announced.remove { _ in true }
     door = Door(&random)
     engine = Self.makeEngine(limits, epoch: epoch, seed: random.next(), bug: bug, door)
   }
@@ -183,6 +185,7 @@ extension Simulation {
     tell("everybody stops")
     settle()
     while !live.isEmpty { cancel() }
+    abandonEverything()
     for _ in 0..<10 {
       settle()
       endJobs { _ in true }

@@ -16,7 +16,7 @@ extension Simulation {
     models = (0..<2).map { _ in [0, 0, 1, 2, 3, 4][random.below(6)] }
   }
 
-  private mutating func anyRequest() -> RequestID {
+  mutating func anyRequest() -> RequestID {
     // More than the engine admits, so that it has to refuse.
     if live.count < limits.requestLimit + 1 && (live.isEmpty || random.oneIn(3)) {
       let runtime = anyEngine()
@@ -35,12 +35,13 @@ extension Simulation {
     let keys = Truth.prompt(
       after: root, isNarrow: Self.hasWindow(runtime.namespace), lengthMax: lengthMax, &random)
     prompts[id] = Prompt(
-      namespace: runtime.namespace, root: root, keys: keys, failedReadCount: failedReadCount)
+      namespace: runtime.namespace, root: root, keys: keys, failedReadCount: failedReadCount,
+      tail: tail(after: keys, runtime.namespace))
     return id
   }
 
   mutating func ask() {
-    let id = anyRequest()
+    let id = random.oneIn(4) ? (anyTold() ?? anyRequest()) : anyRequest()
     guard let prompt = prompts[id] else { return }
     // The device may have the beginning already.
     let first = random.oneIn(4) ? random.below(prompt.keys.count) : 0
@@ -48,24 +49,40 @@ extension Simulation {
     let rest = prompt.keys.count - first
     let keys = prompt.keys[first...].prefix(random.oneIn(8) ? 1 + random.below(rest) : rest)
     let refusedCount = engine.counters.requestsRefused
-    let before = weighing(prompt, id, first, Array(keys))
-    let match = engine.match(
-      id, in: NamespaceID(UInt16(prompt.namespace)), keys: Array(keys), firstPosition: first,
-      parentKey: prompt.parentKeys[first], now: time)
+    let tail = keys.count == rest && !random.oneIn(4) ? prompt.tail : nil
+    var names = Array(keys)
+    if tail != nil, let name = prompt.tailName, isLeased(name) { names.append(name) }
+    let before = weighing(prompt, id, first, names)
+    let match = ask(id, Array(keys), tail, first, prompt)
     tell(
-      "\(id.words) asks for \(keys.count) blocks from \(first) on: "
+      "\(id.words) asks for \(names.count) blocks from \(first) on: "
         + "\(match.readyCount) ready, \(match.pendingCount) pending")
     fold(9, UInt64(match.readyCount * 16 + match.pendingCount))
     tally.promisedBlocks += match.readyCount
     tally.pendingBlocks += match.pendingCount
-    checkMatch(match, id, first)
+    checkMatch(match, id, names.count)
     let isRefused = engine.counters.requestsRefused > refusedCount
     if !isRefused {
-      checkPrefix(match, id, Array(keys))
+      checkPrefix(match, id, names)
       checkChoice(match, id, before)
     }
+    if match.readyCount > keys.count { tally.promisedTails += 1 }
     guard match.readyCount > 0, random.oneIn(2) else { return }
     take(match, id, first)
+  }
+
+  private mutating func ask(
+    _ id: RequestID, _ keys: [BlockKey], _ tail: Tail?, _ first: Int, _ prompt: Prompt
+  ) -> Match {
+    let namespace = NamespaceID(UInt16(prompt.namespace))
+    guard let tail else {
+      return engine.match(
+        id, in: namespace, keys: keys, firstPosition: first, parentKey: prompt.parentKeys[first],
+        now: time)
+    }
+    return engine.match(
+      id, in: namespace, keys: keys, tail: tail, firstPosition: first,
+      parentKey: prompt.parentKeys[first], now: time)
   }
 
   /// Takes a promise up, or part of it where that can be had.
@@ -90,12 +107,10 @@ extension Simulation {
     trials.remove(id)
   }
 
-  private mutating func checkMatch(_ match: Match, _ id: RequestID, _ first: Int) {
+  private mutating func checkMatch(_ match: Match, _ id: RequestID, _ askedCount: Int) {
     guard let prompt = prompts[id] else { return }
     check(match.readyCount == 0 || !refused.contains(id), "a failed key was offered again")
-    check(
-      match.readyCount + match.pendingCount <= prompt.keys.count - first,
-      "more than was asked for")
+    check(match.readyCount + match.pendingCount <= askedCount, "more than was asked for")
     guard match.pendingCount > 0 else { return }
     let now = time.nanoseconds
     let since = prompt.pendingSince ?? now

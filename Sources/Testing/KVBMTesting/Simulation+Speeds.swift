@@ -121,7 +121,12 @@ extension Simulation {
     forEachNeeded(before.namespace, count) { index, group in
       let presence = before.presence[index][group]
       if presence.contains(.host) { return }
-      if presence.contains(.arriving) { isSure = false } else { readBytes += bytes(group, before) }
+      let isAwaited = presence.contains(.expected) && !presence.contains(.disk)
+      if presence.contains(.arriving) || isAwaited {
+        isSure = false
+      } else {
+        readBytes += bytes(group, before)
+      }
     }
     var cost = load(count, before)
     if readBytes > 0 {

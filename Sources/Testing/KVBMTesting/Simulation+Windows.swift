@@ -39,13 +39,18 @@ extension Simulation {
     }
     guard match.pendingCount > 0 else { return }
     if Self.hasWindow(namespace) { tally.windowedPendingBlocks += match.pendingCount }
-    var (isComing, isThere) = (false, true)
+    var (isComing, isThere, awaitedCount) = (false, true, 0)
     forEachNeeded(namespace, match.readyCount + match.pendingCount) { index, group in
       let presence = engine.presence(
         of: keys[index], group: group, in: NamespaceID(UInt16(namespace)))
-      if presence.isDisjoint(with: [.host, .arriving]) { isThere = false }
+      if presence.isDisjoint(with: [.host, .arriving]) {
+        let isAwaited = isExpected(keys[index], group, namespace, by: id)
+        if isAwaited { (isComing, awaitedCount) = (true, awaitedCount + 1) }
+        if !isAwaited { isThere = false }
+      }
       if presence.contains(.arriving) { isComing = true }
     }
+    tally.awaitedBlocks += awaitedCount
     check(isComing && isThere, "a request waits for a block that nobody brings")
   }
 
@@ -81,7 +86,7 @@ extension Simulation {
   /// A request's block at a place.
   func record(_ prompt: Prompt, _ position: Int, _ group: Int) -> BlockRecord {
     BlockRecord(
-      key: prompt.keys[position], parentKey: prompt.parentKeys[position],
+      key: prompt.names[position], parentKey: prompt.parentKeys[position],
       position: UInt32(position), group: UInt8(group),
       namespace: NamespaceID(UInt16(prompt.namespace)))
   }

@@ -40,6 +40,8 @@ public struct Simulation: ~Copyable {
   /// What comes into the tiers of this engine, and what is known of it. The first engine takes
   /// everything, so that what fails without refusals is shrunk to a game without them.
   var door = Door()
+  /// What was announced, and tails.
+  var announced = Announcements()
   /// Troubles come in pairs: until this step another restart is likely.
   var restartAgainBefore = 0
   /// Until these steps the disk is slow, and full.
@@ -80,7 +82,15 @@ public struct Simulation: ~Copyable {
     /// When it was first told to ask again later, since its last load.
     var pendingSince: UInt64?
 
+    /// What follows the last block, for those that are told of it.
+    var tail: Tail?
+
     var parentKeys: [BlockKey] { [root] + keys }
+    var tailName: BlockKey? {
+      tail.map { BlockKey(high: $0.key.high ^ $0.scope.high, low: $0.key.low ^ $0.scope.low) }
+    }
+    /// The blocks' names, the tail's with them.
+    var names: [BlockKey] { keys + [tailName].compactMap { $0 } }
   }
 
   /// A load under way.
@@ -109,6 +119,10 @@ public struct Simulation: ~Copyable {
     public var windowedLoads = 0
     /// Positions that matches called pending where a group is windowed.
     public var windowedPendingBlocks = 0
+    /// Positions that matches called pending because somebody had announced them.
+    public var awaitedBlocks = 0
+    /// Tails that matches promised.
+    public var promisedTails = 0
     /// Loads that were told to be over.
     public var loadsEnded = 0
     /// Ranks that found wrong bytes in a load.
@@ -181,6 +195,8 @@ public struct Simulation: ~Copyable {
     limits.writeLimit = 3
     limits.writeQueueLimit = 6
     limits.stagingHoldLimit = 5
+    limits.expectedLimit = 12
+    limits.tailLimit = 3
     limits.transferNanoseconds = 1000
     limits.storeNanoseconds = 1200
     limits.stagingNanoseconds = 600
@@ -241,7 +257,10 @@ public struct Simulation: ~Copyable {
       random = dice(1)
       now += UInt64(random.below(20))
       runDrivers()
-      if random.oneIn(4) { engine.tick(time) }
+      if random.oneIn(4) {
+        engine.tick(time)
+        announced.tickedAt = time.nanoseconds
+      }
       settle()
       checkEverything()
       if let fault { throw fault }
@@ -282,6 +301,9 @@ public struct Simulation: ~Copyable {
     case 87 where random.oneIn(10): fillDisk()
     case 88 where random.oneIn(40): recover()
     case 89..<93: notePrefill()
+    case 95, 96: announce()
+    case 97, 98: storeTail()
+    case 99 where random.oneIn(4): abandon()
     default: break
     }
   }

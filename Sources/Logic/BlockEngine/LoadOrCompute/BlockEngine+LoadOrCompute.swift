@@ -240,8 +240,14 @@ extension BlockEngine {
     let classID = walk.groups[group].classID
     let name = key.inGroup(group)
     if pools[.host, classID].pool.contains(name) { return }
-    guard let arrival = arriving[Place(classID: classID, key: name)] else {
-      wait.readBytes += pools.slotBytes[Int(classID.rawValue)]
+    let place = Place(classID: classID, key: name)
+    guard let arrival = arriving[place] else {
+      // When an announced block comes only its producer knows, as with stores on their way.
+      if expectation(of: place, for: walk.entry) == nil
+        || pools[.disk, classID].pool.contains(name)
+      {
+        wait.readBytes += pools.slotBytes[Int(classID.rawValue)]
+      }
       return
     }
     guard let operation = operations[arrival], operation.kind == .read,
