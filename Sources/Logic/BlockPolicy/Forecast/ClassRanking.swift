@@ -4,6 +4,8 @@ struct ClassRanking: ~Copyable {
   private let classes: Column<ReuseClass>
   /// By class: its place in the other two plus one; 0 when it has no candidate.
   private let places: Column<UInt16>
+  /// Room for `noteAll`.
+  private let notes: Column<ReuseClass>
   /// By class: its candidates.
   let counts: Column<UInt32>
   private var count = 0
@@ -14,6 +16,7 @@ struct ClassRanking: ~Copyable {
     classes = Column(zeroed: ReuseClass.count)
     places = Column(zeroed: ReuseClass.count)
     counts = Column(zeroed: ReuseClass.count)
+    notes = Column(zeroed: ReuseClass.count)
   }
 
   deinit {
@@ -21,12 +24,15 @@ struct ClassRanking: ~Copyable {
     classes.deallocate()
     places.deallocate()
     counts.deallocate()
+    notes.deallocate()
   }
 
   /// Whether the class has a place.
+  @inline(__always)
   func isRanked(_ reuse: ReuseClass) -> Bool { places[reuse.index] != 0 }
 
   /// The worth that the class is ranked by.
+  @inline(__always)
   func worth(of reuse: ReuseClass) -> Float {
     places[reuse.index] == 0 ? .infinity : worths[Int(places[reuse.index]) - 1]
   }
@@ -55,6 +61,7 @@ struct ClassRanking: ~Copyable {
   /// The cheapest class and the worth it is ranked by; nil without any.
   ///
   /// - Complexity: O(ranked classes), some tens of comparisons in a row.
+  @inline(__always)
   var cheapest: (ReuseClass, Float)? {
     guard count > 0 else { return nil }
     var best = 0
@@ -92,6 +99,16 @@ struct ClassRanking: ~Copyable {
     turn = turn + 1 < count ? turn + 1 : 0
     return classes[turn]
   }
+
+  /// Notes all ranked classes, in order; returns how many there are.
+  mutating func noteAll() -> Int {
+    for place in 0..<count { notes[place] = classes[place] }
+    return count
+  }
+
+  /// The class that was noted at a place.
+  @inline(__always)
+  func noted(at place: Int) -> ReuseClass { notes[place] }
 
   /// All ranked classes.
   var all: [ReuseClass] { (0..<count).map { classes[$0] } }

@@ -66,9 +66,11 @@ extension Forecast {
   }
 
   /// The level of the time before the block's next use, which is now or has begun.
+  @inline(__always)
   private func nextGap(of node: Node) -> Int { node.isInUse ? node.gap : gap(of: node.past) }
 
   /// The turn and gap of a request that goes on behind a block, after so long.
+  @inline(__always)
   func continueTurn(of before: BlockPast, gap: Int, _ past: inout BlockPast) {
     guard before.isContinued else {
       past.turn = 0
@@ -152,6 +154,7 @@ extension Forecast {
 
   /// The new block of the same request that knows what the request continues, and how many blocks
   /// before this one it is: they may have come in any order.
+  @inline(__always)
   private func firstNew(of node: Node) -> (Node, stepCount: Int) {
     var (first, stepCount) = (node, 0)
     while !first.isAnchor, stepCount < 254, isCurrent(first.parent) {

@@ -16,6 +16,8 @@ import BlockIdentity
 /// less than what it would replace. Where LRU or LFU would do better, their rule is followed
 /// (`Duel`).
 ///
+/// Small methods that only read are inlined: else all fields would be copied for each call.
+///
 /// Nothing is random and nothing is configured: equal histories give equal victims. Without a clock
 /// (`advance`), time is the number of blocks that came in. 44 bytes a slot, and some 2 MiB that do
 /// not depend on the capacity.
@@ -294,6 +296,7 @@ public struct Forecast: EvictionPolicy, ~Copyable {
   }
 
   /// What a block of the class is worth by the rule that is followed.
+  @inline(__always)
   private func worth(of reuse: ReuseClass, atAge age: UInt32) -> Float {
     if reuse == .resting { return age < Self.restMax ? .greatestFiniteMagnitude : 0 }
     return switch duel.rule {
@@ -308,7 +311,7 @@ public struct Forecast: EvictionPolicy, ~Copyable {
     let rule = duel.rule
     duel.note(tag, isHit: isHit)
     if duel.rule != rule {
-      for reuse in ranking.all { rank(reuse) }
+      rankAll()
     }
   }
 
@@ -322,21 +325,32 @@ public struct Forecast: EvictionPolicy, ~Copyable {
   mutating func update() {
     log.sweep(at: now, in: &table)
     table.update(holdMin: max(1, pace.turnover(at: now) / 3))
-    for reuse in ranking.all { rank(reuse) }
+    rankAll()
+  }
+
+  /// Ranks every class that has a rank, anew.
+  private mutating func rankAll() {
+    // Those without a candidate lose their places on the way.
+    let count = ranking.noteAll()
+    for place in 0..<count { rank(ranking.noted(at: place)) }
   }
 
   /// The part of a key that blocks are remembered by; never 0.
+  @inline(__always)
   static func tag(_ key: BlockKey) -> UInt32 { max(1, UInt32(truncatingIfNeeded: key.low >> 32)) }
 
   /// The level of the time since a block was used; 0 when it never was.
+  @inline(__always)
   func gap(of past: BlockPast) -> Int {
     past.uses == 0 ? 0 : ReuseClass.gapLevel(now &- past.lastUse, scale: pace.scale)
   }
 
   /// How long a block of interest should be followed for, in ticks.
+  @inline(__always)
   var followedSpan: UInt32 { UInt32(min(4 * pace.turnover, 1e9)) }
 
   /// Whether the node of the block's slot is that block's.
+  @inline(__always)
   func isCurrent(_ block: BlockID) -> Bool {
     block.generation != 0 && nodes[block.slot].generation == block.generation
   }

@@ -17,6 +17,8 @@ struct ReuseTable: ~Copyable {
   let chances: Column<Float>
   private let worths: Column<Float>
   private let group: Column<UInt16>
+  /// From the classes up: a group comes behind those that belong to it.
+  private let order: Column<UInt16>
   /// Ticks in each bucket.
   private let widths: Column<Float>
   /// Room for `weigh`.
@@ -39,12 +41,18 @@ struct ReuseTable: ~Copyable {
     chances = Column(zeroed: cells)
     worths = Column(zeroed: cells)
     group = Column(zeroed: ReuseClass.nodeCount)
+    order = Column(zeroed: ReuseClass.nodeCount)
     widths = Column(zeroed: Self.bucketCount)
     spans = Column(zeroed: Self.bucketCount)
     for bucket in 0..<Self.bucketCount {
       widths[bucket] = Self.start(of: bucket + 1) - Self.start(of: bucket)
     }
     for (node, above) in ReuseClass.groups().enumerated() { group[node] = UInt16(above) }
+    for place in 0..<order.count {
+      let isClass = place < ReuseClass.count
+      let node = isClass ? place : order.count - 1 - (place - ReuseClass.count)
+      order[place] = UInt16(truncatingIfNeeded: node)
+    }
     update(holdMin: 1)
   }
 
@@ -54,6 +62,7 @@ struct ReuseTable: ~Copyable {
     chances.deallocate()
     worths.deallocate()
     group.deallocate()
+    order.deallocate()
     widths.deallocate()
     spans.deallocate()
   }
@@ -106,18 +115,15 @@ struct ReuseTable: ~Copyable {
       reached[cell] = 0
       used[cell] = 0
     }
-    // From the classes up: a group comes before those that belong to it, but behind all classes.
-    let order =
-      Array(0..<ReuseClass.count)
-      + (ReuseClass.count..<ReuseClass.nodeCount).reversed()
-    for node in order where Int(group[node]) != node {
+    for place in 0..<order.count where Int(group[Int(order[place])]) != Int(order[place]) {
+      let node = Int(order[place])
       let above = Int(group[node])
       for bucket in 0..<buckets {
         reached[above * buckets + bucket] += reached[node * buckets + bucket]
         used[above * buckets + bucket] += used[node * buckets + bucket]
       }
     }
-    for node in order.reversed() { judge(node, holdMin: holdMin) }
+    for place in (0..<order.count).reversed() { judge(Int(order[place]), holdMin: holdMin) }
     if observedCount > Self.observedMax { fade() }
   }
 
