@@ -184,7 +184,7 @@ extension Node {
       for group in groups {
         let classID = try state.openClass(
           slotBytes: group.shape.slotBytes, hostCapacityBytes: configuration.hostCapacityBytes,
-          diskCapacityBytes: configuration.disk?.capacityBytes)
+          diskCapacityBytes: core.store?.capacityBytes)
         // One part, whatever the number of ranks: they share one namespace. See `RankTally`.
         places.append(
           GroupPlace(classID: classID, partCount: 1, windowBlocks: group.windowBlocks))

@@ -94,6 +94,7 @@ public final class Node: @unchecked Sendable {
       disk = "disk \(capacity) in \(store.directory)"
       for warning in store.warnings { NodeLog.warning(warning) }
     }
+    if let failure = core.diskFailure { NodeLog.error(failure) }
     NodeLog.info("kvbm \(NodeVersion.text) serves at \(claim.path): host \(host), \(disk)")
   }
 

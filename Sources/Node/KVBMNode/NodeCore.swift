@@ -22,6 +22,8 @@ final class NodeCore: Sendable {
   /// ends.
   private let shortfalls = Mutex<[Tier: String]>([:])
   private let outcomes: OutcomeRelay
+  /// Why the disk tier was left out at the start, if it was.
+  let diskFailure: String?
 
   /// Opens the disk store, if there is one, and makes an engine.
   init(_ configuration: NodeConfiguration) throws(NodeError) {
@@ -29,7 +31,9 @@ final class NodeCore: Sendable {
     startedAt = Clock.now
     instance = UInt64.random(in: 1 ... .max)
     let outcomes = OutcomeRelay()
-    let store = try Self.openStore(configuration, outcomes)
+    var diskFailure: String?
+    let store = try Self.openStore(configuration, outcomes, &diskFailure)
+    self.diskFailure = diskFailure
     self.outcomes = outcomes
     self.store = store
     var limits = Limits()
@@ -51,7 +55,7 @@ final class NodeCore: Sendable {
   }
 
   private static func openStore(
-    _ configuration: NodeConfiguration, _ outcomes: OutcomeRelay
+    _ configuration: NodeConfiguration, _ outcomes: OutcomeRelay, _ failure: inout String?
   ) throws(NodeError) -> DiskStore? {
     guard let disk = configuration.disk else { return nil }
     var options = DiskOptions()
@@ -66,6 +70,11 @@ final class NodeCore: Sendable {
         if case .inUse = error, attempt < 50 {
           usleep(100_000)
           continue
+        }
+        if case .unsound = error {
+          // What host memory holds is worth as much without a disk below it.
+          failure = "no disk tier: \(error) Then start the node again."
+          return nil
         }
         throw .disk("disk.path: \(error)")
       }
@@ -106,7 +115,9 @@ final class NodeCore: Sendable {
   }
 
   /// A sentence for each tier that has less than it was given.
-  var currentShortfalls: [String] { shortfalls.withLock { $0.values.sorted() } }
+  var currentShortfalls: [String] {
+    shortfalls.withLock { $0.values.sorted() } + (diskFailure.map { [$0] } ?? [])
+  }
 
   /// Takes no more disk work; what was begun is carried out and told before this returns.
   func closeStore() {

@@ -10,6 +10,8 @@ public enum DiskTierError: Error, Hashable, Sendable {
   case newerFormat(path: String, version: Int, known: Int)
   /// A size that cannot be.
   case badSize(field: String, bytes: Int)
+  /// Bytes that were written for a trial did not come back, or not as they were.
+  case unsound(path: String, errno: Int32?)
   /// No extent fits into the configured capacity any more, or the file system is full.
   case full(path: String, capacityBytes: Int, fileSystem: Bool)
 }
@@ -28,6 +30,10 @@ extension DiskTierError: CustomStringConvertible {
         + "Use the version that made it, or another directory; nothing was changed."
     case .badSize(let field, let bytes):
       "\(field) of \(bytes) bytes is not possible here."
+    case .unsound(let path, let code):
+      "\(path): what was written for a trial "
+        + (code.map { "cannot be written and read: \(errorText($0)). \(Self.remedy($0))" }
+          ?? "came back with other bytes. Check the device (dmesg, smartctl) and its memory.")
     case .full(let path, let capacityBytes, let fileSystem):
       fileSystem
         ? "\(path): the file system is full. Free some space or lower the disk capacity."

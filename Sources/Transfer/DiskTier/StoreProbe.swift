@@ -11,25 +11,30 @@ struct StoreProbe: Sendable {
   /// There was no room for the probe; what could not be tried is assumed to work.
   var isFull = false
 
-  /// Writes, reads and allocates a small file of its own in the directory, and deletes it.
+  /// Writes, reads and allocates a file of its own in the directory, and deletes it.
   ///
   /// A full file system is no obstacle: what is in the store can still be read and replaced.
   ///
-  /// - Throws: `system` when not even a buffered write and read work.
+  /// - Throws: `system` when the file cannot be made; `unsound` when not even buffered writes and
+  ///   reads work, or bytes do not come back as they were written.
+  /// - Complexity: 1 MiB each way, or as much as goes in a quarter of a second.
   init(path: String, tryDirectIO: Bool) throws(DiskTierError) {
     unlink(path)
     defer { unlink(path) }
     do throws(DiskTierError) {
       if tryDirectIO, let file = try? FileHandle.open(path, create: true, direct: true) {
-        let code = Self.roundTrip(file.fd, pattern: 0xA5)
+        let code = Self.roundTrip(file.fd, seed: 0xA5)
+        if code == Self.otherBytes { throw .unsound(path: path, errno: nil) }
         isFull = Self.meansFull(code)
         supportsDirectIO = code == 0 || isFull
       }
       let file = try FileHandle.open(path, create: true)
       if !supportsDirectIO {
-        let code = Self.roundTrip(file.fd, pattern: 0x5A)
+        let code = Self.roundTrip(file.fd, seed: 0x5A)
         isFull = Self.meansFull(code)
-        if code != 0 && !isFull { throw .system(call: "write", path: path, errno: code) }
+        if code != 0 && !isFull {
+          throw .unsound(path: path, errno: code == Self.otherBytes ? nil : code)
+        }
       }
       supportsFallocate =
         clinux_fallocate(file.fd, 0, 0, 65_536) == 0 || Self.meansFull(errno)
@@ -43,14 +48,48 @@ struct StoreProbe: Sendable {
   /// Whether the errno says that there is no room.
   static func meansFull(_ code: Int32) -> Bool { code == ENOSPC || code == EDQUOT }
 
-  private static func roundTrip(_ fd: Int32, pattern: UInt8) -> Int32 {
-    let written = AlignedBuffer(count: 4096)
-    let found = AlignedBuffer(count: 4096)
-    written.bytes.initializeMemory(as: UInt8.self, repeating: pattern)
-    let writeCode = Transfer.write(fd, from: written.address, count: 4096, at: 0)
-    guard writeCode == 0 else { return writeCode }
-    let readCode = Transfer.read(fd, into: found.address, count: 4096, at: 0)
-    guard readCode == 0 else { return readCode }
-    return memcmp(written.address, found.address, 4096) == 0 ? 0 : EIO
+  /// As many pieces as there is time for, all written before the first is read. The errno, 0, or
+  /// `otherBytes`.
+  private static func roundTrip(_ fd: Int32, seed: UInt64) -> Int32 {
+    let written = AlignedBuffer(count: pieceBytes)
+    let found = AlignedBuffer(count: pieceBytes)
+    let start = ProbeClock.milliseconds
+    var count = 0
+    while count == 0 || count < pieceCount && ProbeClock.milliseconds < start + 125 {
+      fill(written, seed: seed, piece: count)
+      let offset = Int64(count * pieceBytes)
+      let code = Transfer.write(fd, from: written.address, count: pieceBytes, at: offset)
+      guard code == 0 else { return code }
+      count += 1
+    }
+    for piece in 0..<count {
+      let offset = Int64(piece * pieceBytes)
+      let code = Transfer.read(fd, into: found.address, count: pieceBytes, at: offset)
+      guard code == 0 else { return code }
+      fill(written, seed: seed, piece: piece)
+      if memcmp(written.address, found.address, pieceBytes) != 0 { return otherBytes }
+    }
+    return 0
+  }
+
+  /// Bytes that no other place of the file has.
+  private static func fill(_ buffer: AlignedBuffer, seed: UInt64, piece: Int) {
+    let words = buffer.bytes.bindMemory(to: UInt64.self)
+    for index in words.indices {
+      words[index] = (UInt64(piece * words.count + index) &+ seed) &* 0x9E37_79B9_7F4A_7C15
+    }
+  }
+
+  /// What no call answers.
+  private static let otherBytes: Int32 = -1
+  private static let pieceBytes = 128 << 10
+  private static let pieceCount = 8
+}
+
+private enum ProbeClock {
+  static var milliseconds: Int {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec * 1_000 + now.tv_nsec / 1_000_000
   }
 }

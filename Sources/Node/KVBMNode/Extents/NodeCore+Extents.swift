@@ -145,7 +145,7 @@ extension NodeCore {
       guard
         let classID = try? state.openClass(
           slotBytes: extent.slotBytes, hostCapacityBytes: configuration.hostCapacityBytes,
-          diskCapacityBytes: configuration.disk?.capacityBytes),
+          diskCapacityBytes: store?.capacityBytes),
         let slots = state.classes[Int(classID.rawValue)].enter(extent)
       else { return 0 }
       var residents: [Resident] = []
