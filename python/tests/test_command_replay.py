@@ -63,6 +63,23 @@ def test_several_policies_and_capacities_come_side_by_side_with_a_picture(
     assert len(best.stdout.splitlines()) == 3
 
 
+def test_what_is_written_to_disk_is_played_on_the_engine(binaries) -> None:
+    tiers = ["--host-blocks", "10000", "--disk-blocks", "10000", "--block-tokens", "512"]
+    common = [TRACE, "--format", "mooncake", *tiers, "--disk-admission", "all,seen-twice"]
+    done = replay(*common, "--json")
+    assert done.returncode == 0, done.stderr
+    everything, twice = json.loads(done.stdout)["results"]
+    assert (everything["disk_admission"], twice["disk_admission"]) == ("all", "seen-twice")
+    # A disk of the host tier's size that takes everything has nothing else.
+    assert everything["disk_hit_blocks"] < 1_000 < 15_000 < twice["disk_hit_blocks"]
+    assert twice["written_bytes"] * 4 < everything["written_bytes"]
+    # What a day's budget pays for, of an hour's trace: a twenty-fourth.
+    budget = replay(*common[:-1], "all", "--disk-write-budget", "100GiB", "--json")
+    assert budget.returncode == 0, budget.stderr
+    written = json.loads(budget.stdout)["written_bytes"]
+    assert 4 * 2**30 * 9 // 10 < written <= 100 * 2**30 // 24 + 2**30
+
+
 def test_what_comes_in_is_played_beside_what_leaves(binaries) -> None:
     common = [TRACE, "--format", "mooncake", "--host-blocks", "5000", "--eviction", "lru"]
     done = replay(*common, "--admission", "all,seen-twice", "--json")

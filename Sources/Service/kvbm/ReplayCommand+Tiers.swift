@@ -13,7 +13,7 @@ extension ReplayCommand {
       throw ValidationError("--plot draws hit rates of a pool; leave --through engine out")
     }
     guard admission == [.all] else {
-      throw ValidationError("--admission is for a pool; through the engine all comes in")
+      throw ValidationError("--admission is for a pool; through the engine it is --disk-admission")
     }
     let choices = try choices()
     let setups = setups.flatMap { setup in

@@ -1,4 +1,5 @@
 import ArgumentParser
+import BlockPolicy
 import KVBMNode
 import KVBMReplay
 
@@ -30,7 +31,13 @@ struct ReplayTierOptions: ParsableArguments {
   @Option(help: "Bytes of one block, as in 2MiB (the default).")
   var blockBytes: String?
 
-  /// One setup for each pair of capacities; nil for a replay on a pool.
+  @Option(help: "What of the host tier is written to disk, with commas: all, seen-twice.")
+  var diskAdmission: String?
+
+  @Option(help: "What may be written to disk in a day, as in 500GiB; any by default.")
+  var diskWriteBudget: String?
+
+  /// One setup for each pair of capacities and admission to the disk; nil for a replay on a pool.
   ///
   /// - Throws: `ValidationError` for a value that cannot be, or has no meaning on a pool.
   func setups(hostBlocks: [Int], blockTokens: Int) throws -> [TierSetup]? {
@@ -39,20 +46,25 @@ struct ReplayTierOptions: ParsableArguments {
       for (name, value) in [
         ("--disk-blocks", diskBlocks), ("--host-speed", hostSpeed), ("--disk-speed", diskSpeed),
         ("--prefill-speed", prefillSpeed), ("--block-bytes", blockBytes),
+        ("--disk-admission", diskAdmission), ("--disk-write-budget", diskWriteBudget),
       ] where value != nil {
         throw ValidationError("\(name) is for --through engine: a pool has one tier and no clock")
       }
       return nil
     }
     let capacities = try Self.counts(diskBlocks ?? "0")
+    let admissions = try Self.admissions(diskAdmission ?? AdmissionChoice.all.rawValue)
+    let disks = capacities.flatMap { disk in admissions.map { (disk, $0) } }
     return try hostBlocks.flatMap { host in
-      try capacities.map { disk in
+      try disks.map { disk, admission in
         var setup = TierSetup(hostBlocks: host, diskBlocks: disk)
         setup.blockTokens = blockTokens
         if let hostSpeed { setup.hostSpeed = try Self.speed(hostSpeed, "--host-speed") }
         if let diskSpeed { setup.diskSpeed = try Self.speed(diskSpeed, "--disk-speed") }
         if let prefillSpeed { setup.prefillSpeed = try Self.tokens(prefillSpeed) }
         if let blockBytes { setup.blockBytes = try Self.size(blockBytes) }
+        setup.diskAdmission = admission
+        if let diskWriteBudget { setup.writeBudgetBytes = try Self.budget(diskWriteBudget) }
         return setup
       }
     }
@@ -66,6 +78,22 @@ struct ReplayTierOptions: ParsableArguments {
       }
       return count
     }
+  }
+
+  private static func admissions(_ text: String) throws -> [AdmissionChoice] {
+    try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
+      guard let choice = AdmissionChoice(rawValue: String(part)) else {
+        throw ValidationError("--disk-admission \(text) must be of \(AdmissionChoice.remedy)")
+      }
+      return choice
+    }
+  }
+
+  private static func budget(_ text: String) throws -> Int {
+    guard let bytes = ByteSize(text)?.bytes, bytes > 0 else {
+      throw ValidationError("--disk-write-budget \(text) must be a size, as in 500GiB")
+    }
+    return bytes
   }
 
   private static func speed(_ text: String, _ name: String) throws -> Double {

@@ -31,7 +31,9 @@ public struct TierReplay: ~Copyable {
     // A recording's keys are nobody's attack, and equal runs should be equal.
     engine = BlockEngine(
       limits: limits, epoch: 1, seed: 1,
-      eviction: Eviction(host: setup.eviction, disk: setup.eviction))
+      eviction: Eviction(host: setup.eviction, disk: setup.eviction),
+      diskAdmission: setup.diskAdmission.makePolicy(),
+      writeBudget: setup.writeBudgetBytes.map { WriteBudget(bytesPerDay: $0) })
     let classID = engine.openClass(
       slotBytes: setup.blockBytes, hostSlotLimit: setup.hostBlocks,
       diskSlotLimit: setup.diskBlocks)

@@ -9,6 +9,10 @@ public struct TierSetup: Equatable, Sendable {
   public var diskBlocks: Int
   /// What leaves both tiers when they are full.
   public var eviction = Eviction().host
+  /// What of the host tier is written to disk.
+  public var diskAdmission = AdmissionChoice.all
+  /// Bytes that may be written to disk in a day; nil without a limit.
+  public var writeBudgetBytes: Int?
   /// Bytes of one block in all tiers, and the tokens that it stands for.
   public var blockBytes = 2 << 20
   public var blockTokens = 16
