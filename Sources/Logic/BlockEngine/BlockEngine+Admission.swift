@@ -24,12 +24,13 @@ extension BlockEngine {
   ///
   /// - Complexity: O(1).
   mutating func judge(
-    _ walk: Walk, _ keys: Span<BlockKey>, _ index: Int, _ now: Time
+    _ walk: Walk, _ keys: Span<BlockKey>, _ index: Int, priority: Int, _ now: Time
   ) -> Verdict {
     var verdict = Verdict()
     guard hostAdmission != nil || diskAdmission != nil else { return verdict }
     let bytes = walk.groups.reduce(0) { $0 + pools.slotBytes[Int($1.classID.rawValue)] }
-    let candidate = AdmissionCandidate(key: keys[index], bytes: bytes, now: now.nanoseconds)
+    let candidate = AdmissionCandidate(
+      key: keys[index], bytes: bytes, priority: priority, now: now.nanoseconds)
     let parent = walk.firstPosition + index == 0 ? nil : lineage(walk, keys, index)
     if let isWanted = hostAdmission?.admits(candidate) {
       let isOrphan = parent.map { !comesToHost($0) && !comesToDisk($0) } ?? false

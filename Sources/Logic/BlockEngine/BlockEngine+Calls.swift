@@ -154,7 +154,9 @@ extension BlockEngine {
 
   /// Forgets a request: its pins and its staging go. A load that runs goes on, and is reported.
   public mutating func cancel(_ id: RequestID) {
-    guard fault == nil, let entry = requests.entry(of: id) else { return }
+    guard fault == nil else { return }
+    if !retained.isEmpty { retained[id] = nil }
+    guard let entry = requests.entry(of: id) else { return }
     do throws(PoolError) { try drop(entry) } catch { poison(error) }
   }
 

@@ -106,6 +106,12 @@ extension BlockEngine {
     }
     let block = try register(operation)
     if operation.tier == .host { try fulfil(operation.place) }
+    try claim(
+      block, operation.tier, operation.classID, claim(ofTarget: operation),
+      isNew: block == operation.target)
+    if operation.tier == .host, let claim = operation.claim {
+      try claimOnDisk(operation.record.indexKey, operation.classID, claim)
+    }
     try handOver(block, operation.classID, to: operation.tier == .host ? operation.waiters : [])
     switch operation.kind {
     case .store:

@@ -71,6 +71,7 @@ extension BlockEngine {
       pools[tier, classID].pool.addExtent(slots) { slot in
         bySlot[slot.rawValue].map { residents[$0].record.indexKey }
       }
+      if residents.isEmpty { try boundRetained(tier, classID) }
       // In the order of `residents`, for a dictionary's order is not the seed's.
       for (index, resident) in residents.enumerated() where bySlot[resident.slot] == index {
         note(resident, tier, classID)
@@ -117,6 +118,10 @@ extension BlockEngine {
       writeSequence: resident.writeSequence)
     pools[tier, classID].adopted.append(
       ClassPool.Adopted(block: block, lastUsed: resident.lastUsed))
+    pools[tier, classID].pool.setRetainedLimit(retainedLimit(tier, classID))
+    if !bugs.contains(.forgetOnDisk) {
+      pools[tier, classID].pool.retain(block, resident.retention, after: nil, isFirst: true)
+    }
     counters.blocksAdopted += 1
     effects.append(.stored(tier, resident.record))
   }
@@ -142,6 +147,8 @@ extension BlockEngine {
     for resident in order.reversed() {
       pools[.disk, classID].pool.coolUntouched(resident.block)
     }
+    // Now that all is there, and in its order: what is beyond the share is normal.
+    pools[.disk, classID].pool.setRetainedLimit(retainedLimit(.disk, classID))
   }
 
   /// Evicts what is cached in the slots, and takes their memory away.
@@ -156,7 +163,14 @@ extension BlockEngine {
     guard fault == nil else { return false }
     var victims = takeEvictedBuffer()
     defer { evictedBuffer = victims }
-    guard pools[tier, classID].pool.retireExtent(slots, evicted: &victims) else { return false }
+    do throws(PoolError) {
+      if tier == .host { try dropPins(slots, classID) }
+      guard pools[tier, classID].pool.retireExtent(slots, evicted: &victims) else { return false }
+      try boundRetained(tier, classID)
+    } catch {
+      poison(error)
+      return false
+    }
     tell(removed: victims, tier, classID, .retired)
     return true
   }

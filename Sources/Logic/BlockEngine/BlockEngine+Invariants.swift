@@ -20,6 +20,9 @@ extension BlockEngine {
     try checkUses()
     try checkExpectations(&expected)
     for index in 0..<pools.classCount {
+      expected[2 * index].pins += pinnedCount(ClassID(UInt8(index)))
+    }
+    for index in 0..<pools.classCount {
       let classID = ClassID(UInt8(index))
       for tier in Tier.allCases {
         let wanted = expected[2 * index + Int(tier.rawValue)]
@@ -30,6 +33,7 @@ extension BlockEngine {
           staged: pools[tier, classID].stagedBlockCount)
         try require(seen == wanted, "class \(index), \(tier): \(seen), and owners of \(wanted)")
       }
+      try checkPins(classID)
       // Memory may have been retired under the holds that there are.
       let staged = expected[2 * index].staged
       try require(staged <= (limits.stagingHoldLimit ?? .max), "too many staged blocks")

@@ -28,6 +28,9 @@ extension BlockEngine {
     requests[entry].load = operation
     requests[entry].isTrial = false
     onboard(requests[entry].promise, groups, operation, id)
+    if let retention = retained.isEmpty ? nil : retained[id] {
+      try claim(requests[entry].promise, groups, retention, now)
+    }
     return operation
   }
 
@@ -101,6 +104,7 @@ extension BlockEngine {
     _ tier: Tier, _ classID: ClassID, _ block: BlockID, _ reason: RemovalReason
   ) throws(PoolError) -> Bool {
     guard pools[tier, classID].pool.key(of: block) != nil else { return false }
+    if tier == .host { try letGo(block.slot, classID) }
     try pools[tier, classID].pool.remove(block)
     effects.append(.removed(tier, pools[tier, classID].records[block.slot], reason))
     return true

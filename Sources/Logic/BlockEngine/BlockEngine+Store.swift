@@ -15,15 +15,21 @@ extension BlockEngine {
     }
     let use = try use(of: id, namespace)
     let wantedEnd = wantedEnd(use, walk, keys)
+    let retention = retained.isEmpty ? nil : retained[id]
     for index in 0..<keyCount {
-      var verdict = judge(walk, keys, index, now)
-      if firstPosition + index >= wantedEnd { verdict.host = verdict.host ?? .outbid }
+      let claim = retention?.claim(at: firstPosition + index, now) ?? .normal
+      var verdict = judge(walk, keys, index, priority: Int(claim.worth.priority), now)
+      // What its request calls worth more is not outbid.
+      if firstPosition + index >= wantedEnd && claim.worth.level <= .normal {
+        verdict.host = verdict.host ?? .outbid
+      }
       for group in walk.groups.indices {
         let isDropped = !firstOffered.isEmpty && index < firstOffered[group]
         if isDropped && bugs.contains(.stopAtDropped) { return answer }
         if isDropped && !bugs.contains(.storeDropped) { continue }
         let record = walk.record(keys, index, group)
-        let offer = Offer(request: id, record: record, verdict: verdict, use: use)
+        let offer = Offer(
+          request: id, record: record, verdict: verdict, use: use, claim: claim)
         guard let isNew = try beginStore(offer, walk.groups[group], now) else {
           return answer
         }
@@ -48,6 +54,8 @@ extension BlockEngine {
     /// Whether the tiers want it, should it be absent.
     let verdict: Verdict
     let use: Int?
+    /// What the request says that it is worth.
+    let claim: Claim
   }
 
   /// The use of a request, which is made known when it is not; nil when it cannot be.
@@ -79,10 +87,14 @@ extension BlockEngine {
       } else {
         try pools[.host, place.classID].pool.touch(block)
       }
+      try claim(block, .host, place.classID, offer.claim)
+      try claimOnDisk(name, place.classID, offer.claim)
       try considerWrite(place.classID, block, offer.verdict.disk, offer.use, now)
       return false
     }
     if let arrival = arriving[Place(classID: place.classID, key: name)] {
+      operations[arrival]!.claim =
+        operations[arrival]!.claim?.merged(with: offer.claim) ?? offer.claim
       counters.storesPresent += 1
       let isWanted = diskAdmission != nil && offer.verdict.disk == nil
       if isWanted { operations[arrival]!.diskRefusal = nil }
@@ -106,8 +118,8 @@ extension BlockEngine {
       Operation(
         kind: .store, record: record, classID: place.classID, source: .none, target: target,
         deadline: now + limits.storeNanoseconds,
-        outstandingParts: ~0 >> UInt32(32 - place.partCount), owner: offer.request.engine,
-        use: offer.use, diskRefusal: offer.verdict.disk), now)
+        outstandingParts: ~0 >> UInt32(32 - place.partCount), claim: offer.claim,
+        owner: offer.request.engine, use: offer.use, diskRefusal: offer.verdict.disk), now)
     addPending(offer.use)
     effects.append(
       .offload(

@@ -1,6 +1,12 @@
 extension BlockEngine {
   mutating func expire(_ now: Time) throws(PoolError) {
     advance(to: now)
+    for index in 0..<pools.classCount where !bugs.contains(.keepForever) {
+      for tier in Tier.allCases where pools[tier, ClassID(UInt8(index))].pool.hasRetained {
+        pools[tier, ClassID(UInt8(index))].pool.advance(to: now.nanoseconds)
+      }
+    }
+    try endPins(now)
     try endLeases { now >= $0.leaseEnd }
     try endStaging(now)
     writeBudget?.begin(at: now.nanoseconds)
@@ -83,5 +89,6 @@ extension BlockEngine {
       try drop(entry)
     }
     if !bugs.contains(.forgetOwner) { speeds.forget(engine) }
+    retained = retained.filter { $0.key.engine != engine }
   }
 }

@@ -49,6 +49,8 @@ public struct BlockEngine: ~Copyable {
   /// Blocks that were announced, and those that only some requests may find.
   var expectations = ExpectationTable()
   var tails: TailTable
+  /// What requests have said of their blocks' worth.
+  var retained: [RequestID: RequestRetention] = [:]
   var writeQueue: WriteQueue
   var evictedBuffer: [Evicted] = []
   /// How fast ways and engines are.
@@ -89,7 +91,7 @@ public struct BlockEngine: ~Copyable {
     self.limits = limits
     self.seed = seed
     self.bugs = bugs
-    pools = PoolTable(eviction)
+    pools = PoolTable(eviction, tickNanoseconds: limits.retentionTickNanoseconds)
     self.hostAdmission = hostAdmission is AdmitAll ? nil : hostAdmission
     self.diskAdmission = diskAdmission is AdmitAll ? nil : diskAdmission
     self.writeBudget = writeBudget

@@ -1,3 +1,5 @@
+import BlockPolicy
+
 /// What a block is, wherever it lies: enough to find it again, and its place in its sequence.
 public struct BlockRecord: Hashable, Sendable, BitwiseCopyable {
   /// The key in its sequence, the same in all groups.
@@ -61,12 +63,18 @@ public struct Resident: Hashable, Sendable {
   public var writeSequence: UInt64
   /// Anything that orders uses in time.
   public var lastUsed: UInt64
+  /// What its header says that it is worth.
+  public var retention: Retention
 
   /// A block in a slot, with its history.
-  public init(slot: UInt32, record: BlockRecord, writeSequence: UInt64, lastUsed: UInt64) {
+  public init(
+    slot: UInt32, record: BlockRecord, writeSequence: UInt64, lastUsed: UInt64,
+    retention: Retention = .normal
+  ) {
     self.slot = slot
     self.record = record
     self.writeSequence = writeSequence
     self.lastUsed = lastUsed
+    self.retention = retention
   }
 }

@@ -84,6 +84,12 @@ public struct Counters: Equatable, Sendable {
   public var writesDropped = 0
   /// Writes given up because the block had left when its turn came.
   public var writesLapsed = 0
+  /// Blocks that were pinned for a time.
+  public var blocksPinned = 0
+  /// Blocks not pinned because as many are as may be.
+  public var pinsRefused = 0
+  /// Requests whose word of their blocks' worth was not taken.
+  public var retentionsRefused = 0
   /// Calls that name what there is not: a namespace, more blocks than promised.
   public var invalidCalls = 0
   /// Commits of less than was promised where a group is windowed: a shorter prefix has other
@@ -140,6 +146,8 @@ extension Counters {
       ("storesOrphaned", \.storesOrphaned), ("writesOrphaned", \.writesOrphaned),
       ("writesOverBudget", \.writesOverBudget),
       ("writesDropped", \.writesDropped), ("writesLapsed", \.writesLapsed),
+      ("blocksPinned", \.blocksPinned), ("pinsRefused", \.pinsRefused),
+      ("retentionsRefused", \.retentionsRefused),
       ("invalidCalls", \.invalidCalls), ("shortLoadsRefused", \.shortLoadsRefused),
       ("positionsFasterThanHost", \.positionsFasterThanHost),
       ("positionsFasterThanDisk", \.positionsFasterThanDisk),

@@ -23,6 +23,14 @@ public struct Limits: Sendable {
   public var keyLimit = 65536
   /// Namespaces that can be opened.
   public var namespaceLimit = 4096
+  /// Ranges of its blocks that one request can say something of.
+  public var retentionRangeLimit = 16
+  /// Blocks above normal, in hundredths of a class's usable slots in a tier; 0 for none.
+  public var retentionPercent = 25
+  /// Host blocks that are pinned for a time, in hundredths of a class's usable slots; 0 for none.
+  public var pinPercent = 10
+  /// The unit of the times for which blocks are worth more or pinned.
+  public var retentionTickNanoseconds: UInt64 = 1 << 30
   /// Failed reads in a row after which a copy on disk is given up.
   public var readFailureLimit = 3
   /// From a read's or write's start until its target is quarantined.
@@ -53,6 +61,10 @@ public struct Limits: Sendable {
         && keyLimit > 0 && stagingClaimLimit > 0 && expectedLimit > 0 && tailLimit > 0,
       "an engine's limits must be positive")
     precondition(operationLimit < 1 << 16, "an engine has less than 65536 operations")
+    precondition(
+      (0...100).contains(retentionPercent) && (0...100).contains(pinPercent),
+      "a share has 0 to 100 hundredths")
+    precondition(retentionTickNanoseconds > 0, "a tick takes time")
     precondition((1...0xffff).contains(namespaceLimit), "a namespace's number has 16 bits")
   }
 }

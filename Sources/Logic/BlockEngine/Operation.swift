@@ -27,6 +27,8 @@ struct Operation {
   var hasTimedOut = false
   /// Who waits for the target to be ready; each has a staging hold for it.
   var waiters: [Waiter] = []
+  /// What those who offered the block say that it is worth; nil when nobody has.
+  var claim: Claim?
   /// The engine whose workers carry it out; nil where the node's own drivers do.
   var owner: EngineID?
   /// The use that it is part of: a store's or a write's, until its deadline.

@@ -87,4 +87,18 @@ package struct PlantedBugs: OptionSet, Sendable {
   package static let keepTails = PlantedBugs(rawValue: 1 << 52)
   /// Tails are written to disk like all blocks.
   package static let writeTails = PlantedBugs(rawValue: 1 << 53)
+  /// A pinned block can be evicted.
+  package static let weakPin = PlantedBugs(rawValue: 1 << 56)
+  /// A pin does not end at its time.
+  package static let leakPin = PlantedBugs(rawValue: 1 << 57)
+  /// What is said of a block's worth has no end.
+  package static let keepForever = PlantedBugs(rawValue: 1 << 59)
+  /// There may be any number of blocks above normal.
+  package static let retainUnbounded = PlantedBugs(rawValue: 1 << 60)
+  /// A block is worth what is said of it, whatever is said of what goes on behind it.
+  package static let forgetBehind = PlantedBugs(rawValue: 1 << 61)
+  /// What a header says of its block's worth is not looked at.
+  package static let forgetOnDisk = PlantedBugs(rawValue: 1 << 62)
+  /// There may be any number of pins.
+  package static let pinUnbounded = PlantedBugs(rawValue: 1 << 58)
 }

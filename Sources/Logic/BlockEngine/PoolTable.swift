@@ -31,20 +31,28 @@ struct ClassPool: ~Copyable {
   let records: Column<BlockRecord>
   let notes: Column<Note>
   var adopted: [Adopted] = []
+  /// Host blocks that are kept until a time, and by slot the end of each pin.
+  var pins: DeadlineWheel
+  let pinEnds: Column<UInt64>
   /// Host blocks of this class that at least one request holds or waits for.
   var stagedBlockCount = 0
 
-  init(capacity: Int, seed: UInt64, eviction: EvictionChoice) {
+  init(capacity: Int, seed: UInt64, eviction: EvictionChoice, tickNanoseconds: UInt64) {
     // A tier that is not there needs no memory of what it has seen.
-    let policy = TierPolicy(capacity > 0 ? eviction : .lru, capacity: capacity)
+    let policy = TierPolicy(
+      capacity > 0 ? eviction : .lru, capacity: capacity,
+      retentionTickNanoseconds: tickNanoseconds)
     pool = BlockPool(capacity: capacity, seed: seed, policy: policy)
     records = Column(zeroed: capacity)
     notes = Column(zeroed: capacity)
+    pinEnds = Column(zeroed: capacity)
+    pins = DeadlineWheel(capacity: capacity, tickNanoseconds: tickNanoseconds)
   }
 
   deinit {
     records.deallocate()
     notes.deallocate()
+    pinEnds.deallocate()
   }
 
   /// The block before a record's in its sequence, where it is registered here.
@@ -61,10 +69,13 @@ struct PoolTable: ~Copyable {
   private let base: UnsafeMutablePointer<ClassPool>
   private(set) var slotBytes: [Int] = []
   private let eviction: Eviction
+  private let tickNanoseconds: UInt64
 
-  init(_ eviction: Eviction) {
+  /// - Parameter tickNanoseconds: The unit of the times for which blocks are worth more, or pinned.
+  init(_ eviction: Eviction, tickNanoseconds: UInt64) {
     base = .allocate(capacity: 2 * Self.classLimit)
     self.eviction = eviction
+    self.tickNanoseconds = tickNanoseconds
   }
 
   deinit {
@@ -84,9 +95,13 @@ struct PoolTable: ~Copyable {
     precondition(classCount < Self.classLimit, "too many slot classes")
     let place = base + 2 * classCount
     place.initialize(
-      to: ClassPool(capacity: hostSlotLimit, seed: seed, eviction: eviction.host))
+      to: ClassPool(
+        capacity: hostSlotLimit, seed: seed, eviction: eviction.host,
+        tickNanoseconds: tickNanoseconds))
     (place + 1).initialize(
-      to: ClassPool(capacity: diskSlotLimit, seed: seed, eviction: eviction.disk))
+      to: ClassPool(
+        capacity: diskSlotLimit, seed: seed, eviction: eviction.disk,
+        tickNanoseconds: tickNanoseconds))
     self.slotBytes.append(slotBytes)
     return ClassID(UInt8(classCount - 1))
   }

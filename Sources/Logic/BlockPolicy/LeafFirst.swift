@@ -96,6 +96,14 @@ public struct LeafFirst: EvictionPolicy, ~Copyable {
     }
   }
 
+  /// The block, which is in no list, is ordered elsewhere from now on, and may come back: those
+  /// that name it as their parent stay counted.
+  mutating func withdrew(_ slot: Slot) {
+    let node = nodes[slot]
+    removed(slot)
+    nodes[slot] = Node(generation: node.generation, childCount: node.childCount)
+  }
+
   /// Takes the coldest leaf, or the coldest inner block when no leaf is cached.
   ///
   /// - Complexity: O(1).
@@ -107,6 +115,15 @@ public struct LeafFirst: EvictionPolicy, ~Copyable {
     order.unlink(slot)
     return slot
   }
+
+  /// Whether the slot is a candidate.
+  func isListed(_ slot: Slot) -> Bool { order.isListed(slot) }
+
+  /// The candidate that would go next; nil when there is none.
+  var coldest: Slot? { coldestLeaf ?? order.coldest(of: Self.inner) }
+
+  /// The leaf that would go next; nil when no leaf is cached.
+  var coldestLeaf: Slot? { order.coldest(of: Self.leaves) }
 
   /// The list that a cached slot belongs in.
   @inlinable @inline(__always)

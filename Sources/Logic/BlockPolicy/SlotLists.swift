@@ -53,6 +53,12 @@ package struct SlotLists: ~Copyable {
     return place >= firstSlot ? Slot(place &- firstSlot) : nil
   }
 
+  /// The listed slot's neighbour towards the warm end; nil at the warm end.
+  func warmer(than slot: Slot) -> Slot? {
+    let place = links[Int(place(of: slot))].warmer
+    return place >= firstSlot ? Slot(place &- firstSlot) : nil
+  }
+
   /// Adds an unlisted slot at the list's warm end.
   @inlinable @inline(__always)
   package mutating func insert(_ slot: Slot, warmIn list: Int) {

@@ -1,45 +1,45 @@
 import BlockIdentity
 
-/// The policy of a tier, which is chosen when the tier is made.
+/// The policy of a tier: the one that was chosen for it, and around it what blocks are said to be
+/// worth.
 ///
-/// Exactly one of the three is there. A pool is specialised for this type, so each call costs a
-/// branch that always goes the same way, and the chosen policy's code is in its place.
+/// Of two levels the lower one leaves first; within the normal level the chosen policy decides, and
+/// takes all other blocks for pinned. While all blocks are normal, that costs a branch a call.
 public struct TierPolicy: EvictionPolicy, ~Copyable {
-  /// Which policy is there.
-  public let choice: EvictionChoice
-  @usableFromInline var lru: LRU?
-  @usableFromInline var leafFirst: LeafFirst?
-  @usableFromInline var forecast: Forecast?
+  @usableFromInline var base: ChosenPolicy
+  @usableFromInline var retained: RetentionOrder
 
-  /// The chosen policy for slots `0..<capacity`; the others are not made.
-  public init(_ choice: EvictionChoice, capacity: Int) {
-    self.choice = choice
-    lru = choice == .lru ? LRU(capacity: capacity) : nil
-    leafFirst = choice == .leafFirst ? LeafFirst(capacity: capacity) : nil
-    forecast = choice == .forecast ? Forecast(capacity: capacity) : nil
+  /// The chosen policy for slots `0..<capacity`.
+  ///
+  /// - Parameter retentionTickNanoseconds: A block is normal again within this after its time; must
+  ///   be positive.
+  public init(_ choice: EvictionChoice, capacity: Int, retentionTickNanoseconds: UInt64 = 1 << 30) {
+    base = ChosenPolicy(choice, capacity: capacity)
+    retained = RetentionOrder(capacity: capacity, tickNanoseconds: retentionTickNanoseconds)
   }
 
   /// Leaf-first.
   public init(capacity: Int) { self.init(.leafFirst, capacity: capacity) }
 
-  /// As the chosen policy has it.
+  /// Which policy was chosen.
+  public var choice: EvictionChoice { base.choice }
+
+  /// The chosen policy hears of every block.
   @inlinable @inline(__always)
   public mutating func inserted(_ block: BlockID, after parent: BlockID?) {
-    switch choice {
-    case .leafFirst: leafFirst?.inserted(block, after: parent)
-    case .forecast: forecast?.inserted(block, after: parent)
-    case .lru: lru?.inserted(block, after: parent)
-    }
+    base.inserted(block, after: parent)
   }
 
-  /// As the chosen policy has it.
+  /// The chosen policy hears of every block.
   @inlinable @inline(__always)
   public mutating func inserted(_ block: BlockID, key: BlockKey, after parent: BlockID?) {
-    switch choice {
-    case .leafFirst: leafFirst?.inserted(block, key: key, after: parent)
-    case .forecast: forecast?.inserted(block, key: key, after: parent)
-    case .lru: lru?.inserted(block, key: key, after: parent)
-    }
+    base.inserted(block, key: key, after: parent)
+  }
+
+  /// As the chosen policy has it: nothing is said of the block yet.
+  @inlinable @inline(__always)
+  public mutating func adopted(_ block: BlockID, key: BlockKey) {
+    base.adopted(block, key: key)
   }
 
   /// As the chosen policy has it.
@@ -47,126 +47,94 @@ public struct TierPolicy: EvictionPolicy, ~Copyable {
   public mutating func admit(
     _ keys: Span<BlockKey>, after parent: BlockID?, isWhole: Bool
   ) -> Int {
-    forecast?.admit(keys, after: parent, isWhole: isWhole) ?? keys.count
+    base.admit(keys, after: parent, isWhole: isWhole)
   }
 
-  /// As the chosen policy has it.
+  /// Whose time is over becomes normal.
+  ///
+  /// - Complexity: O(1) amortised over time, and O(blocks whose time is over).
   @inlinable @inline(__always)
-  public mutating func adopted(_ block: BlockID, key: BlockKey) {
-    switch choice {
-    case .leafFirst: leafFirst?.adopted(block, key: key)
-    case .forecast: forecast?.adopted(block, key: key)
-    case .lru: lru?.adopted(block, key: key)
-    }
+  public mutating func advance(to nanoseconds: UInt64) {
+    base.advance(to: nanoseconds)
+    if retained.count > 0 { expire(nanoseconds) }
   }
 
-  /// As the chosen policy has it.
-  @inlinable @inline(__always)
-  public mutating func advance(to nanoseconds: UInt64) { forecast?.advance(to: nanoseconds) }
-
-  /// As the chosen policy has it.
+  /// Both hear of it.
   @inlinable @inline(__always)
   public mutating func linked(_ block: BlockID, after parent: BlockID) {
-    switch choice {
-    case .leafFirst: leafFirst?.linked(block, after: parent)
-    case .forecast: forecast?.linked(block, after: parent)
-    case .lru: lru?.linked(block, after: parent)
-    }
+    base.linked(block, after: parent)
+    if retained.contains(block.slot) { retained.linked(block, after: parent) }
   }
 
-  /// As the chosen policy has it.
+  /// Takes the block out of its level's order.
   @inlinable @inline(__always)
   public mutating func pinned(_ slot: Slot) {
-    switch choice {
-    case .leafFirst: leafFirst?.pinned(slot)
-    case .forecast: forecast?.pinned(slot)
-    case .lru: lru?.pinned(slot)
-    }
+    if retained.contains(slot) { retained.pinned(slot) } else { base.pinned(slot) }
   }
 
-  /// As the chosen policy has it.
+  /// Puts the block into its level's order.
   @inlinable @inline(__always)
   public mutating func released(_ slot: Slot) {
-    switch choice {
-    case .leafFirst: leafFirst?.released(slot)
-    case .forecast: forecast?.released(slot)
-    case .lru: lru?.released(slot)
-    }
+    if retained.contains(slot) { release(retained: slot) } else { base.released(slot) }
   }
 
-  /// As the chosen policy has it.
+  /// Puts the block into its level's order.
   @inlinable @inline(__always)
   public mutating func rested(_ slot: Slot) {
-    switch choice {
-    case .leafFirst: leafFirst?.rested(slot)
-    case .forecast: forecast?.rested(slot)
-    case .lru: lru?.rested(slot)
-    }
+    if retained.contains(slot) { rest(retained: slot) } else { base.rested(slot) }
   }
 
   /// As the chosen policy has it.
   @inlinable @inline(__always)
   public mutating func beginUses(turnedAwayCount: Int) {
-    forecast?.beginUses(turnedAwayCount: turnedAwayCount)
+    base.beginUses(turnedAwayCount: turnedAwayCount)
   }
 
-  /// As the chosen policy has it.
+  /// The chosen policy hears of every use; a cached block is the last to go of its level.
   @inlinable @inline(__always)
   public mutating func used(_ slot: Slot, isCached: Bool) {
-    switch choice {
-    case .leafFirst: leafFirst?.used(slot, isCached: isCached)
-    case .forecast: forecast?.used(slot, isCached: isCached)
-    case .lru: lru?.used(slot, isCached: isCached)
+    if retained.contains(slot) {
+      if isCached { retained.touched(slot) }
+      base.used(slot, isCached: false)
+    } else {
+      base.used(slot, isCached: isCached)
     }
   }
 
-  /// As the chosen policy has it.
+  /// Makes the block the first to go of its level.
   public mutating func cooled(_ slot: Slot) {
-    switch choice {
-    case .leafFirst: leafFirst?.cooled(slot)
-    case .forecast: forecast?.cooled(slot)
-    case .lru: lru?.cooled(slot)
-    }
+    if retained.contains(slot) { retained.cooled(slot) } else { base.cooled(slot) }
   }
 
-  /// As the chosen policy has it.
+  /// Both forget the block.
   @inlinable @inline(__always)
   public mutating func removed(_ slot: Slot) {
-    switch choice {
-    case .leafFirst: leafFirst?.removed(slot)
-    case .forecast: forecast?.removed(slot)
-    case .lru: lru?.removed(slot)
-    }
+    if retained.contains(slot) { retained.leave(slot) }
+    base.removed(slot)
   }
 
-  /// As the chosen policy has it.
+  /// Takes a block of the lowest level that has a cached one.
   @inlinable @inline(__always)
   public mutating func takeVictim() -> Slot? {
-    switch choice {
-    case .leafFirst: leafFirst!.takeVictim()
-    case .forecast: forecast!.takeVictim()
-    case .lru: lru!.takeVictim()
-    }
+    retained.count == 0 ? base.takeVictim() : takeVictimByLevel()
   }
 
-  /// As the chosen policy has it, and only that one is there.
+  @usableFromInline
+  mutating func takeVictimByLevel() -> Slot? {
+    if let slot = retained.takeLow() { return slot }
+    if let slot = base.takeVictim() { return slot }
+    return retained.takeHigh()
+  }
+
+  /// Throws unless exactly the cached slots are candidates, each in one order.
+  ///
+  /// - Complexity: O(capacity).
   public func checkInvariants(
     cachedCount: Int, isCached: (Slot) -> Bool
   ) throws(BrokenInvariant) {
-    switch lru {
-    case .some(let policy):
-      try policy.checkInvariants(cachedCount: cachedCount, isCached: isCached)
-    case .none: try require(choice != .lru, "no LRU where that was chosen")
-    }
-    switch leafFirst {
-    case .some(let policy):
-      try policy.checkInvariants(cachedCount: cachedCount, isCached: isCached)
-    case .none: try require(choice != .leafFirst, "no leaf-first policy where that was chosen")
-    }
-    switch forecast {
-    case .some(let policy):
-      try policy.checkInvariants(cachedCount: cachedCount, isCached: isCached)
-    case .none: try require(choice != .forecast, "no forecast where that was chosen")
+    let retainedCount = try retained.checkInvariants(isCached: isCached)
+    try base.checkInvariants(cachedCount: cachedCount - retainedCount) {
+      isCached($0) && !retained.contains($0)
     }
   }
 }

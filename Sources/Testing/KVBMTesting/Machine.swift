@@ -1,10 +1,12 @@
 import BlockEngine
+import BlockPolicy
 
 /// What a disk slot holds: a header with the record and a checksum, and the parts.
 struct DiskImage {
   var record: BlockRecord
   var writeSequence: UInt64
   var lastUsed: UInt64
+  var retention: Retention
   var checksum: UInt64
   var parts: [UInt64]
 
@@ -71,13 +73,15 @@ struct Machine {
 
   /// A torn write has reached the medium in part: the rest is what was there before.
   mutating func writeDisk(
-    _ slot: Slot, from source: Slot, record: BlockRecord, lastUsed: UInt64, isTorn: Bool
+    _ slot: Slot, from source: Slot, record: BlockRecord, lastUsed: UInt64,
+    retention: Retention, isTorn: Bool
   ) {
     // Even, so that there is a place before it for an old copy.
     writeSequence += 2
     var image = DiskImage(
       record: record, writeSequence: writeSequence, lastUsed: lastUsed,
-      checksum: Truth.checksum(record, hostEntered[source.index]), parts: host[source.index])
+      retention: retention, checksum: Truth.checksum(record, hostEntered[source.index]),
+      parts: host[source.index])
     if isTorn { image.parts[0] = disk[slot.index]?.parts[0] ?? 0 }
     disk[slot.index] = image
   }
@@ -104,7 +108,7 @@ struct Machine {
       disk[Int(slot)].map { image in
         Resident(
           slot: slot, record: image.record, writeSequence: image.writeSequence,
-          lastUsed: image.lastUsed)
+          lastUsed: image.lastUsed, retention: image.retention)
       }
     }
   }

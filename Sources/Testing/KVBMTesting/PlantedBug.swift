@@ -7,6 +7,7 @@ public enum PlantedBug: String, CaseIterable, Sendable {
   case acceptStale, countTwice, stageTwice, stageUnbounded, offerAgain, abandonLoad, forgetGroup
   case forgetOwner, keepLease, writeUnbounded, adoptOlder, trustHost, unpinnedRead, leakRest
   case waitForever, giveUpDisk, forgetUse, stopAtUnwanted, storeRefused, admitOrphan, writeUnpaid
+  case weakPin, leakPin, pinUnbounded, keepForever, retainUnbounded, forgetBehind, forgetOnDisk
   // Where groups are windowed.
   case shortWindow, wrongEnd, ignoreHole, grantShorter, storeDropped, stopAtDropped, stageShort
   // Where it is weighed whether to load.
@@ -51,6 +52,13 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     case .storeRefused: .storeRefused
     case .admitOrphan: .admitOrphan
     case .writeUnpaid: .writeUnpaid
+    case .weakPin: .weakPin
+    case .leakPin: .leakPin
+    case .pinUnbounded: .pinUnbounded
+    case .keepForever: .keepForever
+    case .retainUnbounded: .retainUnbounded
+    case .forgetBehind: .forgetBehind
+    case .forgetOnDisk: .forgetOnDisk
     case .shortWindow: .shortWindow
     case .wrongEnd: .wrongEnd
     case .ignoreHole: .ignoreHole

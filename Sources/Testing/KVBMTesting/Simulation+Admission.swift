@@ -68,6 +68,10 @@ extension Simulation {
       id, in: NamespaceID(UInt16(prompt.namespace)), keys: Array(prompt.keys[positions]),
       firstPosition: positions.lowerBound, parentKey: prompt.parentKeys[positions.lowerBound],
       firstOffered: firstOffered, now: time)
+    let firstPositions = Self.namespaces[prompt.namespace].indices.map { group in
+      positions.lowerBound + (firstOffered.isEmpty ? 0 : firstOffered[group])
+    }
+    noteClaims(id, prompt, firstPositions, positions.prefix(answer.coveredCount + 1).endIndex)
     // The one that a store stops at was looked at too.
     for position in positions.prefix(answer.coveredCount + 1) {
       let key = prompt.keys[position]

@@ -43,6 +43,8 @@ extension Simulation {
         fold(7, record.key.low)
         tell("\(reason) in \(tier): \(record.words)")
         hear(tier, record, isThere: false)
+        let place = Self.namespaces[Int(record.namespace.rawValue)][Int(record.group)]
+        if tier == .host { checkPin(of: record, place.classID, reason) }
       case .refused(let tier, let record, let reason):
         fold(11, record.key.low)
         tell("not let into \(tier) (\(reason)): \(record.words)")
@@ -157,7 +159,8 @@ extension Simulation {
     // A disk that lies: torn, and reported as written.
     let isTorn = fails ? strikes(.tornWrite) : strikes(.lyingDisk, oneIn: 40)
     machines[target].writeDisk(
-      target.block.slot, from: source.block.slot, record: record, lastUsed: now, isTorn: isTorn)
+      target.block.slot, from: source.block.slot, record: record, lastUsed: now,
+      retention: engine.retention(of: source), isTorn: isTorn)
     return fails ? .failure : .success
   }
 

@@ -118,6 +118,8 @@ extension Simulation {
       id, in: NamespaceID(UInt16(prompt.namespace)), tail: tail, position: prompt.keys.count,
       parentKey: prompt.parentKeys[prompt.keys.count], until: Time(nanoseconds: lease.until),
       now: time)
+    let place = prompt.keys.count
+    noteClaims(id, prompt, Self.namespaces[prompt.namespace].map { _ in place }, place + 1)
     tell("\(id.words) offers its tail: \(answer.offloadCount) taken")
     fold(12, UInt64(answer.offloadCount))
     settle()

@@ -76,7 +76,10 @@ extension Simulation {
     engine.detach(gone, now: time)
     settle()
     check(!loads.values.contains { $0.request.engine == gone }, "a load outlives its engine")
-    for id in live where id.engine == gone { prompts[id] = nil }
+    for id in live where id.engine == gone {
+      prompts[id] = nil
+      said[id] = nil
+    }
     live.removeAll { $0.engine == gone }
     announced.remove { $0.producer.engine == gone }
   }
@@ -102,7 +105,7 @@ extension Simulation {
       if case .write(let record, let source, let target) = job.work, !random.oneIn(3) {
         machines[target].writeDisk(
           target.block.slot, from: source.block.slot, record: record, lastUsed: now,
-          isTorn: strikes(.tornWrite, oneIn: 2))
+          retention: engine.retention(of: source), isTorn: strikes(.tornWrite, oneIn: 2))
       }
     }
     silenceJobs { !$0.isEcho }
@@ -114,11 +117,14 @@ extension Simulation {
     chooseModels()
     live = []
     prompts = [:]
+    said = [:]
+    pins = [[:], [:]]
     loads = [:]
     refused = []
     trials = []
     extents = Self.makeExtents()
     scanned = [[], []]
+    isScanning = [false, false]
     told = Self.noNews
     announced.remove { _ in true }
     door = Door(&random)
@@ -155,11 +161,16 @@ extension Simulation {
     }
     let residents = machines[Int(extent.classID.rawValue)].residents(in: extent.slots)
     engine.addExtent(.disk, extent.classID, slots: extent.slots, residents: residents)
+    if !residents.isEmpty { isScanning[Int(extent.classID.rawValue)] = true }
     checkAdopted(residents, extent.classID)
+    checkAdoptedWorth(residents, extent.classID)
     let rest = extents.contains {
       $0.tier == .disk && $0.classID == extent.classID && !$0.isUsable
     }
-    if !rest { engine.finishScan(extent.classID) }
+    if !rest {
+      engine.finishScan(extent.classID)
+      isScanning[Int(extent.classID.rawValue)] = false
+    }
   }
 
   mutating func retireExtent() {
@@ -176,6 +187,7 @@ extension Simulation {
     tell("\(extent.tier) slots \(extent.slots) of class \(extent.classID.rawValue) go")
     if extent.tier == .host {
       machines[Int(extent.classID.rawValue)].loseHost(extent.slots, &random)
+      forgetDroppedPins(extent.classID)
     }
   }
 
@@ -193,6 +205,7 @@ extension Simulation {
       engine.tick(time)
     }
     settle()
+    unpinAll()
     check(loads.isEmpty, "a load never ended")
     check(engine.pendingWriteCount == 0, "a write never ended")
     check(engine.operationCount == 0 && engine.requestCount == 0, "something never ended")

@@ -103,6 +103,7 @@ extension Simulation {
     check(!loads.values.contains { $0.request == id }, "one request loads twice at a time")
     tell("\(operation.words): \(id.words) takes up \(count)")
     loads[operation] = Load(request: id, firstPosition: first, count: count)
+    noteClaims(id, prompt, Self.namespaces[prompt.namespace].map { _ in first }, first + count)
     prompts[id]?.pendingSince = nil
     trials.remove(id)
   }
@@ -129,12 +130,15 @@ extension Simulation {
       place.windowBlocks != nil && isLate ? random.below(end - first + 2) : 0
     }
     let lackCount = engine.counters.storesRefused + engine.counters.hostExhausted
+    let before = standing()
     let answer = offer(id, prompt, first..<end, firstOffered)
     tell(
       "\(id.words) offers blocks \(first)..<\(end): \(answer.coveredCount) covered, "
         + "\(answer.offloadCount) taken")
     fold(10, UInt64(answer.coveredCount * 16 + answer.offloadCount))
     checkStores(answer, prompt, first..<end, firstOffered)
+    checkEvictions(since: before)
+    checkGranted(id, prompt, first..<first + answer.coveredCount, firstOffered)
     let isLacking = engine.counters.storesRefused + engine.counters.hostExhausted > lackCount
     check(answer.coveredCount == end - first || isLacking, "a store stopped for no reason")
   }
@@ -147,6 +151,7 @@ extension Simulation {
   /// Forgets a request that is not live any more.
   mutating func cancel(_ id: RequestID) {
     prompts[id] = nil
+    said[id] = nil
     tell("\(id.words) is cancelled")
     engine.cancel(id)
   }

@@ -28,6 +28,13 @@ public struct Simulation: ~Copyable {
   var loads: [OperationID: Load] = [:]
   /// Requests that were told that a load of theirs failed.
   var refused: Set<RequestID> = []
+  /// What live requests have said of their blocks' worth, and `[class]` all that was ever said.
+  var said: [RequestID: [RetentionRange]] = [:]
+  var worths = [Worth(), Worth()]
+  /// `[class]`: until when a ready block was promised to stay, by name.
+  var pins: [[BlockKey: UInt64]] = [[:], [:]]
+  /// Whether the engine has heard the time, and nothing since.
+  var isTicked = false
   var requestCount: UInt64 = 0
   var engineCount: UInt32 = 0
   /// The namespaces of the engines that attach, until the node restarts.
@@ -35,6 +42,8 @@ public struct Simulation: ~Copyable {
   var extents: [Extent] = []
   /// `[class]`: disk slots whose block a scan found, and no write of this engine.
   var scanned: [Set<UInt32>] = [[], []]
+  /// `[class]`: whether a scan has found blocks, and is not over.
+  var isScanning = [false, false]
   /// `[tier][class]`: what is found where, by what the engine has told.
   var told: [[Set<BlockKey>]] = noNews
   /// What comes into the tiers of this engine, and what is known of it. The first engine takes
@@ -197,6 +206,10 @@ public struct Simulation: ~Copyable {
     limits.stagingHoldLimit = 5
     limits.expectedLimit = 12
     limits.tailLimit = 3
+    limits.retentionPercent = 40
+    limits.retentionRangeLimit = 2
+    limits.pinPercent = 20
+    limits.retentionTickNanoseconds = Self.retentionTick
     limits.transferNanoseconds = 1000
     limits.storeNanoseconds = 1200
     limits.stagingNanoseconds = 600
@@ -257,7 +270,8 @@ public struct Simulation: ~Copyable {
       random = dice(1)
       now += UInt64(random.below(20))
       runDrivers()
-      if random.oneIn(4) {
+      isTicked = random.oneIn(4)
+      if isTicked {
         engine.tick(time)
         announced.tickedAt = time.nanoseconds
       }
@@ -301,6 +315,10 @@ public struct Simulation: ~Copyable {
     case 87 where random.oneIn(10): fillDisk()
     case 88 where random.oneIn(40): recover()
     case 89..<93: notePrefill()
+    case 93:
+      retain()
+      retain()
+    case 94: if random.oneIn(3) { unpin() } else { pin() }
     case 95, 96: announce()
     case 97, 98: storeTail()
     case 99 where random.oneIn(4): abandon()
