@@ -105,7 +105,10 @@ let outer: [Target] = [
     path: "Tests/ReplayTests", resources: [.copy("Traces")]),
   .testTarget(name: "WireTests", dependencies: ["Wire", "BlockIdentity"]),
   .testTarget(
-    name: "NodeTests", dependencies: ["KVBMNode", "KVBMLibrary", "CKVBM", "Wire", "BlockEngine"]),
+    name: "NodeTests",
+    dependencies: [
+      "KVBMNode", "KVBMLibrary", "CKVBM", "Wire", "BlockEngine", "BlockIdentity", "KVLayout",
+    ]),
 ]
 
 /// KVBM_PART=core leaves out what sanitizers are not run on.

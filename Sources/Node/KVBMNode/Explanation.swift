@@ -18,6 +18,8 @@ public struct Explanation: Codable, Sendable {
     public var pending: Int
     public var loaded: Int
     public var stored: Int
+    /// What it said of its blocks' worth; nil when it said nothing.
+    public var retention: [Retention]?
     /// Where its prefix ended, and why; absent when it got all.
     public var firstMissing: Int?
     public var missingKey: String?
@@ -25,6 +27,17 @@ public struct Explanation: Codable, Sendable {
     /// group of full attention is all there is.
     public var missingGroup: String?
     public var reason: String?
+  }
+
+  /// What a request said of a range of its blocks.
+  public struct Retention: Codable, Sendable {
+    public var firstBlock: Int
+    /// Absent for all that follow.
+    public var endBlock: Int?
+    public var priority: Int
+    /// Absent for ever.
+    public var seconds: Double?
+    public var pinned: Bool
   }
 
   /// Those that were asked for, latest first.
@@ -60,11 +73,36 @@ extension Explanation.Request {
     var lines = ["request \(name), \(age) s ago, namespace \(namespace.prefix(12))"]
     lines.append("  asked for \(asked) blocks from block \(firstPosition) on (\(matches) times)")
     lines.append("  \(ready) ready, \(pending) on their way; loaded \(loaded), taken in \(stored)")
+    for said in retention ?? [] { lines.append("  " + said.words) }
     if let firstMissing, let reason {
       let group = missingGroup.map { " of \($0)," } ?? ""
       lines.append("  block \(firstMissing)\(group) is missing: \(reason)")
     }
     return lines
+  }
+}
+
+extension Explanation.Retention {
+  init(_ said: RetentionRange) {
+    firstBlock = said.positions.lowerBound
+    endBlock = said.positions.upperBound == .max ? nil : said.positions.upperBound
+    priority = Int(said.priority)
+    seconds = said.nanoseconds == .max ? nil : Double(said.nanoseconds / 1_000_000) / 1_000
+    pinned = said.isPinned
+  }
+
+  /// As in "blocks 0 to 255: priority 90 for 600 s, pinned".
+  var words: String {
+    let end = endBlock.map { "to \($0 - 1)" } ?? "on"
+    let time = seconds.map { " for \($0.formattedSeconds) s" } ?? ""
+    return "blocks \(firstBlock) \(end): priority \(priority)\(time)\(pinned ? ", pinned" : "")"
+  }
+}
+
+extension Double {
+  /// Without a fraction where there is none.
+  fileprivate var formattedSeconds: String {
+    self == rounded() && abs(self) < 1e15 ? String(Int(self)) : String(self)
   }
 }
 
@@ -85,7 +123,10 @@ extension NodeCore {
           secondsAgo: Double((now.nanoseconds &- entry.askedAt.nanoseconds) / 1_000_000) / 1_000,
           matches: entry.matchCount, firstPosition: entry.firstPosition, asked: entry.askedCount,
           ready: entry.readyCount, pending: entry.pendingCount, loaded: entry.loadedCount,
-          stored: entry.storedCount, firstMissing: entry.firstMissing?.position,
+          stored: entry.storedCount,
+          retention: entry.retentions.isEmpty
+            ? nil : entry.retentions.map(Explanation.Retention.init),
+          firstMissing: entry.firstMissing?.position,
           missingKey: entry.firstMissing?.key.description,
           missingGroup: entry.firstMissing?.groupWords,
           reason: entry.firstMissing?.cause.words(at: entry.askedAt, configuration))

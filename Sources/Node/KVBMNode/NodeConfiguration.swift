@@ -28,6 +28,10 @@ public struct NodeConfiguration: Sendable {
   public var stagingMilliseconds = 2_000
   /// Whether what is there is loaded though computing it would be faster.
   public var loadDecision = LoadDecision.always
+  /// What may be worth more than others by requests' word, and what may be pinned by it, in
+  /// hundredths of a tier; 0 for nothing.
+  public var retentionPercent = 25
+  public var pinPercent = 10
   /// How long a stop waits for blocks on their way to disk.
   public var drainSeconds = 30
 
@@ -90,6 +94,8 @@ public struct NodeConfiguration: Sendable {
     try Self.checkCount("linger", lingerSeconds, 0...86_400)
     try Self.checkCount("staging-timeout", stagingMilliseconds, 0...600_000)
     try Self.checkCount("drain-timeout", drainSeconds, 0...3_600)
+    try Self.checkCount("retention.share", retentionPercent, 0...100)
+    try Self.checkCount("retention.pins", pinPercent, 0...100)
   }
 
   private static func checkCapacity(_ key: String, _ bytes: Int) throws(ConfigurationError) {

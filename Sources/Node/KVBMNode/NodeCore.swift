@@ -39,6 +39,8 @@ final class NodeCore: Sendable {
     var limits = Limits()
     limits.stagingNanoseconds = UInt64(configuration.stagingMilliseconds) * 1_000_000
     limits.loadDecision = configuration.loadDecision
+    limits.retentionPercent = configuration.retentionPercent
+    limits.pinPercent = configuration.pinPercent
     // What one step's answer can hold.
     limits.storeLimit = WireFormat.storeCountMax
     // Fewer than the store's queue takes, so that it refuses only when it is closed.

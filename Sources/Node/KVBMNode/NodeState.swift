@@ -67,7 +67,7 @@ struct NodeState: ~Copyable {
     case .read(let operation, let record, let source, let target):
       if !read(operation, record, source, target) { refused.append(operation) }
     case .write(let operation, let record, let source, let target):
-      if !write(operation, record, source, target) { refused.append(operation) }
+      if !write(operation, record, source, target, now) { refused.append(operation) }
     case .offload, .onboard: visit(effect)
     case .removed(let tier, let record, let reason): removals.note(tier, record, reason, now)
     case .refused(let tier, let record, let reason): refusals.note(tier, record, reason, now)
@@ -89,7 +89,8 @@ struct NodeState: ~Copyable {
   }
 
   private func write(
-    _ operation: OperationID, _ record: BlockRecord, _ source: BlockRef, _ target: BlockRef
+    _ operation: OperationID, _ record: BlockRecord, _ source: BlockRef, _ target: BlockRef,
+    _ now: Time
   ) -> Bool {
     guard let store, let (entry, shape, place) = diskPlace(of: record, at: target) else {
       return false
@@ -101,6 +102,8 @@ struct NodeState: ~Copyable {
     description.partCount = UInt16(entry.places[Int(record.group)].partCount)
     description.createdUnixNanoseconds = Clock.unixNanoseconds
     description.lastUsedUnixNanoseconds = description.createdUnixNanoseconds
+    description.note(
+      engine.retention(of: source), now: now, unixNow: description.createdUnixNanoseconds)
     description.producer = entry.producer
     return store.write(
       ticket: operation.rawValue, extent: place.extent, slot: place.slot,

@@ -76,6 +76,7 @@ struct RequestHandler {
     return core.state.withLock { state in
       var reply = StepReply()
       note(step.prefill, session, &state)
+      retain(step.retentions, session, &state, now)
       // Loads first: a request may end in the very step that grants its load.
       for load in step.loads { reply.loads.append(begin(load, session, &state, now)) }
       for (index, offer) in step.stores.enumerated() where session.isComplete {

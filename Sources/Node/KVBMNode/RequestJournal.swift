@@ -22,6 +22,8 @@ struct RequestJournal {
     var matchCount = 0
     var loadedCount = 0
     var storedCount = 0
+    /// What it said of its blocks' worth.
+    var retentions: [RetentionRange] = []
   }
 
   /// A block that was not there. Facts only: they are put into words when somebody asks.

@@ -69,6 +69,16 @@ struct ServeCommand: ParsableCommand {
     help: "\"measured\": load only what is faster than computing it; or \"always\". [KVBM_LOAD]")
   var load: String?
 
+  @Option(
+    help: "Share of a tier that requests may call worth more. [KVBM_RETENTION_SHARE]",
+    transform: Percent.parse)
+  var retentionShare: Percent?
+
+  @Option(
+    help: "Share of host memory that requests may pin. [KVBM_RETENTION_PINS]",
+    transform: Percent.parse)
+  var retentionPins: Percent?
+
   @Option(help: "Seconds to stay after an engine went without goodbye. [KVBM_LINGER]")
   var linger: Int?
 
@@ -158,6 +168,12 @@ struct ServeCommand: ParsableCommand {
         throw ValidationError("load is \"\(word)\"; it must be \"measured\" or \"always\"")
       }
       configuration.loadDecision = decision
+    }
+    if let share = try retentionShare ?? Percent.variable("KVBM_RETENTION_SHARE") {
+      configuration.retentionPercent = share.hundredths
+    }
+    if let pins = try retentionPins ?? Percent.variable("KVBM_RETENTION_PINS") {
+      configuration.pinPercent = pins.hundredths
     }
     configuration.endsWithLastEngine = parentStarted
     if let root = Environment.text("KVBM_TEST_SYSTEM_ROOT") { configuration.systemRoot = root }

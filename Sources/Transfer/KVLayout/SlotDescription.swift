@@ -30,7 +30,7 @@ public struct SlotDescription: Hashable, Sendable {
   public var lastUsedUnixNanoseconds: Int64 = 0
   /// Nanoseconds since 1970, 0 for never.
   public var expiresUnixNanoseconds: Int64 = 0
-  /// Higher stays longer.
+  /// Higher stays longer; 0 where nothing is said, and for a normal priority.
   public var priority: Int32 = 0
   /// Rises with every write of a store; of two slots with one key the higher one counts.
   public var writeSequence: UInt64 = 0

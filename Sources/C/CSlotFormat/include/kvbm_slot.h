@@ -58,6 +58,7 @@ typedef struct kvbm_slot_header {
   int64_t created_unix_ns;
   int64_t last_used_unix_ns;
   int64_t expires_unix_ns;
+  /// Higher stays longer; 0 where nothing is said.
   int32_t priority;
   uint32_t checksum_algorithm;
   /// Who made the bytes; NUL-padded UTF-8, for people and for exchange tests.

@@ -140,7 +140,7 @@ extension NodeCore {
 
   /// Enters what a scan found; returns how many blocks.
   func adopt(_ extent: DiskExtent, _ scan: ExtentScan) -> Int {
-    let now = Clock.now
+    let (now, unixNow) = (Clock.now, Clock.unixNanoseconds)
     return state.withLock { state in
       guard
         let classID = try? state.openClass(
@@ -163,7 +163,8 @@ extension NodeCore {
               position: description.position,
               group: UInt8(truncatingIfNeeded: description.group), namespace: id),
             writeSequence: description.writeSequence,
-            lastUsed: UInt64(max(0, description.lastUsedUnixNanoseconds))))
+            lastUsed: UInt64(max(0, description.lastUsedUnixNanoseconds)),
+            retention: description.retention(now: now, unixNow: unixNow)))
       }
       addUsable(slots, scan.occupiedSlots, classID, residents, &state)
       state.classes[Int(classID.rawValue)].noteAdopted(residents.count)

@@ -25,6 +25,15 @@ extension NodeStatistics {
           [("tier", tier.tier), ("slot_bytes", String(tier.slotBytes)), ("state", state)])
       }
     }
+    text.family("retained_blocks", .gauge, "Blocks that requests asked to keep, by how.")
+    for tier in tiers {
+      for (how, count) in [("above_normal", tier.retained), ("pinned", tier.keptUntil)] {
+        guard let count else { continue }
+        text.sample(
+          "retained_blocks", Double(count),
+          [("tier", tier.tier), ("slot_bytes", String(tier.slotBytes)), ("how", how)])
+      }
+    }
     text.family("degraded", .gauge, "Why the node does less than it was asked to.")
     for reason in degraded { text.sample("degraded", 1, [("reason", reason)]) }
     for (name, value) in counters.sorted(by: { $0.key < $1.key }) {

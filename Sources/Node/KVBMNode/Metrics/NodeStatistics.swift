@@ -23,6 +23,10 @@ public struct NodeStatistics: Codable, Sendable {
     public var cached: Int
     /// Given up, and perhaps still written to.
     public var quarantined: Int
+    /// Blocks that requests call worth more than others, and of these and all others those that are
+    /// pinned until a time; nil from a node of a release that did not tell.
+    public var retained: Int?
+    public var keptUntil: Int?
   }
 
   /// Blocks that left a tier.
@@ -118,7 +122,9 @@ public struct NodeStatistics: Codable, Sendable {
       lines.append(
         "\(tier.tier)   slots of \(ByteSize(bytes: tier.slotBytes)): \(tier.cached) cached, "
           + "\(tier.pinned) pinned, \(tier.filling) filling, \(tier.free) free, "
-          + "\(tier.quarantined) quarantined")
+          + "\(tier.quarantined) quarantined"
+          + (tier.retained.map { ", \($0) above normal" } ?? "")
+          + (tier.keptUntil.map { $0 > 0 ? ", \($0) pinned until a time" : "" } ?? ""))
     }
     for (name, value) in counters.sorted(by: { $0.key < $1.key }) where value != 0 {
       lines.append("\(name) \(value)")
@@ -245,7 +251,9 @@ extension NodeState {
           NodeStatistics.TierFigures(
             tier: "\(tier)", slotBytes: slotClass.slotBytes, absent: counts.absent,
             free: counts.free, filling: counts.filling, pinned: counts.pinned,
-            cached: counts.cached, quarantined: counts.quarantined))
+            cached: counts.cached, quarantined: counts.quarantined,
+            retained: engine.retainedCount(tier, slotClass.id),
+            keptUntil: tier == .host ? engine.pinnedCount(slotClass.id) : nil))
       }
     }
     return tiers
