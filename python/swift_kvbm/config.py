@@ -37,6 +37,8 @@ _VARIABLES = {
     "disk.eviction": "KVBM_DISK_EVICTION",
     "disk.admission": "KVBM_DISK_ADMISSION",
     "disk.write_budget": "KVBM_DISK_WRITE_BUDGET",
+    "retention.share": "KVBM_RETENTION_SHARE",
+    "retention.pins": "KVBM_RETENTION_PINS",
     "node": "KVBM_NODE",
     "weights_id": "KVBM_WEIGHTS_ID",
     "copy_threads": "KVBM_COPY_THREADS",
@@ -44,6 +46,14 @@ _VARIABLES = {
     "record_limit": "KVBM_RECORD_LIMIT",
     "synchronous_loads": "KVBM_SYNCHRONOUS_LOADS",
     "load": "KVBM_LOAD",
+}
+# What a node is told, and nobody else.
+_NODE_SECTIONS = ("host.", "disk.", "retention.")
+# What a section looks like, for messages.
+_EXAMPLES = {
+    "host": '{"capacity": "20GiB"}',
+    "disk": '{"path": "/var/cache/kvbm", "capacity": "200GiB"}',
+    "retention": '{"share": "25%"}',
 }
 # Read elsewhere: by the node itself, to find binaries, and by tests.
 _OTHER_VARIABLES = {
@@ -81,12 +91,20 @@ class Settings:
     disk_admission: str = ADMISSIONS[0]
     # A day; 0: no limit.
     disk_write_budget_bytes: int = 0
+    # What requests may call worth more and pin, in hundredths of a tier; None: the node's default.
+    retention_share: int | None = None
+    retention_pins: int | None = None
 
     def canonical(self) -> dict[str, object]:
         """What decides which node this engine belongs to."""
-        evictions = {"host_eviction": self.host_eviction, "disk_eviction": self.disk_eviction}
+        optional = {
+            "host_eviction": self.host_eviction,
+            "disk_eviction": self.disk_eviction,
+            "retention_share": self.retention_share,
+            "retention_pins": self.retention_pins,
+        }
         return {
-            **{key: value for key, value in evictions.items() if value is not None},
+            **{key: value for key, value in optional.items() if value is not None},
             "host": AUTOMATIC if self.host_capacity_bytes is None else self.host_capacity_bytes,
             "disk": self.disk_path,
             "disk_capacity": self.disk_capacity_bytes,
@@ -113,6 +131,8 @@ def parse_settings(extra: Mapping[str, Any], environment: Mapping[str, str]) -> 
         host_capacity_bytes=_host_capacity(flat),
         disk_path=_disk_path(flat),
         disk_capacity_bytes=_disk_capacity(flat),
+        retention_share=_percent(flat, "retention.share"),
+        retention_pins=_percent(flat, "retention.pins"),
         node_socket=node_socket,
         weights_id=_text(flat, "weights_id"),
         copy_threads=_count(flat, "copy_threads", COPY_THREADS_MAX),
@@ -162,7 +182,7 @@ def _flatten(extra: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             raise ValueError(
                 f"KVBM: {key} = {value!r} is not an object; write for example "
-                f'"{key}": {{"capacity": "20GiB"}}'
+                f'"{key}": {_EXAMPLES[key]}'
             )
         for inner, item in value.items():
             name = f"{key}.{inner}"
@@ -230,13 +250,23 @@ def _write_budget(flat: Mapping[str, Any]) -> int:
     return size
 
 
+def _percent(flat: Mapping[str, Any], key: str) -> int | None:
+    value = flat.get(key)
+    if value is None:
+        return None
+    digits = str(value).removesuffix("%") if isinstance(value, str | int) else ""
+    if isinstance(value, bool) or not digits.isdecimal() or int(digits) > 100:
+        raise ValueError(f'KVBM: {key} = {value!r} must be a share from "0" to "100%", as in "25%"')
+    return int(digits)
+
+
 def _node_socket(flat: Mapping[str, Any]) -> str | None:
     value = _text(flat, "node")
     if value is None:
         return None
     if not value.startswith("unix:/"):
         raise ValueError(f'KVBM: node = {value!r} must be "unix:" and an absolute path')
-    apart = (name for name in _VARIABLES if name.startswith(("host.", "disk.")) or name == "load")
+    apart = (k for k in _VARIABLES if k.startswith(_NODE_SECTIONS) or k == "load")
     for key in apart:
         if key in flat:
             raise ValueError(

@@ -23,6 +23,7 @@ COUNTERS = {
     "kvbm_deferrals": "Answers that a request should ask again, while its blocks are staged.",
     "kvbm_loads": "Loads that vLLM was promised.",
     "kvbm_failed_loads": "Loads that failed; what they should have brought is computed.",
+    "kvbm_ignored_params": "Requests whose kv_transfer_params could not be read.",
     "kvbm_offered_blocks": "Full blocks that were offered to the node.",
 }
 DEGRADED = "kvbm_degraded"

@@ -48,6 +48,11 @@ def node_command(settings: Settings, path: str) -> list[str]:
         if eviction is not None:
             command += [f"--{tier}-eviction", eviction]
     command += ["--load", settings.load]
+    for flag, share in (
+        ("--retention-share", settings.retention_share),
+        ("--retention-pins", settings.retention_pins),
+    ):
+        command += [] if share is None else [flag, f"{share}%"]
     # How long it lingers is its own default, or KVBM_LINGER, which it reads as this process would.
     return [*command, "--parent-started"]
 

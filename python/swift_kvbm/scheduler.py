@@ -23,6 +23,7 @@ from swift_kvbm.metadata import KVBMMetadata, KVBMWorkerMetadata, Load
 from swift_kvbm.metrics import Tally
 from swift_kvbm.pace import PrefillPace
 from swift_kvbm.recording import Entry, Recorder
+from swift_kvbm.retention import requested
 from swift_kvbm.sequence import Identities, Sequence, warn_uncached
 
 EPOCH_BYTES = 16
@@ -363,7 +364,9 @@ class SchedulerHalf:
             return None
         handle = identity.begin(self._native, self._epoch, request.request_id)
         sequence = Sequence(request, handle, self._epoch, identity)
+        sequence.retention = requested(request, self.tally)
         self._sequences[request.request_id] = sequence
+        self._tell_retention(sequence)
         return sequence
 
     def _begin_again(self, sequence: Sequence) -> None:
@@ -372,7 +375,12 @@ class SchedulerHalf:
         name = sequence.request.request_id
         sequence.handle = sequence.identity.begin(self._native, self._epoch, name)
         sequence.epoch = self._epoch
+        self._tell_retention(sequence)
         sequence.appended = sequence.stored = 0
+
+    def _tell_retention(self, sequence: Sequence) -> None:
+        for wanted in sequence.retention:
+            wanted.tell(self._native, sequence.handle, self._block_tokens)
 
     def _append(self, sequence: Sequence, end: int) -> None:
         if end > sequence.appended:

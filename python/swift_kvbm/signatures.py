@@ -41,7 +41,7 @@ READ: dict[str, tuple[str, ...]] = {
     "vllm.v1.request.Request": (
         *("request_id", "num_tokens", "num_computed_tokens", "all_token_ids", "cache_salt"),
         *("lora_request", "mm_features", "prompt_embeds", "prompt_is_token_ids", "resumable"),
-        "skip_reading_prefix_cache",
+        *("skip_reading_prefix_cache", "kv_transfer_params"),
     ),
     "vllm.v1.outputs.KVConnectorOutput": (
         "finished_recving",

@@ -73,6 +73,7 @@ def request(tokens: int = 100, request_id: str = "r", **changes):
         "prompt_embeds": None,
         "prompt_is_token_ids": None,
         "resumable": False,
+        "kv_transfer_params": None,
     }
     return SimpleNamespace(**{**known, **changes})
 

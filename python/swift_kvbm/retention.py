@@ -1,0 +1,141 @@
+"""How long a request wants its blocks kept: `kv_transfer_params` read, checked and told.
+
+What a request brings along comes from strangers. Nothing in it can fail the request: what cannot be
+read is ignored, counted, and named in one warning. How much of it is granted, the node decides.
+
+    {"kvbm": {"priority": 90, "duration": 600}}
+    {"kvbm": {"retention": [
+        {"start": 0, "end": 4096, "priority": 90, "duration": 600, "pin": true}]}}
+"""
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from swift_kvbm._native import NO_END, RETENTION_COUNT_MAX
+from swift_kvbm.log import once
+from swift_kvbm.metrics import Tally
+
+# Other connectors' keys in `kv_transfer_params` are none of ours; this one is.
+PARAMS_KEY = "kvbm"
+PRIORITY_NORMAL = 50
+PRIORITY_MAX = 100
+# What 32 bits of milliseconds hold: 49 days.
+DURATION_SECONDS_MAX = 4_294_967
+_RANGE_KEYS = ("start", "end", "priority", "duration", "pin")
+_WHOLE_KEYS = ("priority", "duration", "pin")
+
+
+@dataclass(frozen=True)
+class Range:
+    """Tokens `[start, end)` of a request; `end` None: all that follow."""
+
+    start: int = 0
+    end: int | None = None
+    priority: int = PRIORITY_NORMAL
+    # None: for ever.
+    duration_seconds: float | None = None
+    pin: bool = False
+
+    def tell(self, native: Any, handle: int, block_tokens: int) -> None:
+        """Hands it to the native library, in blocks: every one that the range touches."""
+        first = self.start // block_tokens
+        end = NO_END if self.end is None else -(-self.end // block_tokens)
+        # Never 0, which is for ever.
+        seconds = self.duration_seconds
+        duration_ms = 0 if seconds is None else max(1, round(seconds * 1000))
+        if first < end <= NO_END:
+            native.retain(handle, first, end, self.priority, duration_ms, self.pin)
+
+
+def requested(request: Any, tally: Tally) -> list[Range]:
+    """What the request wants; empty when it wants nothing, or what it says cannot be read."""
+    params = request.kv_transfer_params
+    if not params:
+        return []
+    try:
+        if not isinstance(params, Mapping) or PARAMS_KEY not in params:
+            return []
+        return _ranges(params[PARAMS_KEY])
+    except ValueError as error:
+        reason = str(error)
+    except Exception as error:  # noqa: BLE001 - whatever a stranger can think of
+        reason = f"it cannot be read ({type(error).__name__})"
+    tally.add("kvbm_ignored_params")
+    once(
+        "kv_transfer_params",
+        logging.WARNING,
+        "KVBM: kv_transfer_params[%r] of request %.64s is ignored, as are others like it: %s",
+        PARAMS_KEY,
+        request.request_id,
+        reason,
+    )
+    return []
+
+
+def _ranges(said: Any) -> list[Range]:
+    if not isinstance(said, Mapping):
+        raise ValueError(f'{_shown(said)} is not an object, as in {{"priority": 90}}')
+    if "retention" not in said:
+        _check_keys(said, ("retention", *_WHOLE_KEYS))
+        return [_range(said)] if said else []
+    _check_keys(said, ("retention",))
+    ranges = said["retention"]
+    if not isinstance(ranges, list | tuple):
+        raise ValueError(f"retention {_shown(ranges)} is not a list of ranges")
+    if len(ranges) > RETENTION_COUNT_MAX:
+        raise ValueError(f"retention has {len(ranges)} ranges, more than {RETENTION_COUNT_MAX}")
+    for item in ranges:
+        if not isinstance(item, Mapping):
+            raise ValueError(f"range {_shown(item)} is not an object")
+        _check_keys(item, _RANGE_KEYS)
+    return [_range(item) for item in ranges]
+
+
+def _range(said: Mapping[str, Any]) -> Range:
+    start = _whole(said, "start", 0, 0, NO_END)
+    end = None if said.get("end") is None else _whole(said, "end", 0, 1, NO_END)
+    if end is not None and start >= end:
+        raise ValueError(f"the range from token {start} to {end} is empty")
+    pin = said.get("pin", False)
+    if not isinstance(pin, bool):
+        raise ValueError(f"pin {_shown(pin)} is neither true nor false")
+    duration = _duration(said)
+    if pin and duration is None:
+        raise ValueError("pin needs a duration: nothing is pinned for ever")
+    priority = _whole(said, "priority", PRIORITY_NORMAL, 0, PRIORITY_MAX)
+    return Range(start, end, priority, duration, pin)
+
+
+def _duration(said: Mapping[str, Any]) -> float | None:
+    value = said.get("duration")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"duration {_shown(value)} is not a number of seconds")
+    if not 0 < value <= DURATION_SECONDS_MAX:
+        raise ValueError(
+            f"duration {_shown(value)} is not above 0 and up to {DURATION_SECONDS_MAX}"
+        )
+    return float(value)
+
+
+def _whole(said: Mapping[str, Any], key: str, default: int, low: int, high: int) -> int:
+    value = said.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f"{key} {_shown(value)} is not a whole number from {low} to {high}")
+    return value
+
+
+def _check_keys(said: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for key in said:
+        if key not in known:
+            raise ValueError(f"{_shown(key)} is none of {', '.join(known)}")
+
+
+def _shown(value: Any) -> str:
+    """Enough of a stranger's value to recognise it."""
+    text = repr(value)
+    return text if len(text) <= 64 else f"{text[:61]}..."
