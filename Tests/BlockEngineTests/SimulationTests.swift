@@ -78,12 +78,12 @@ struct SimulationTests {
   @Test("What a shrinker can leave out is left out")
   func shrunkFar() throws {
     // A store of what a runtime has given up: one call is enough.
-    var simulation = Simulation(seed: 1, bug: .storeDropped)
+    var simulation = Simulation(seed: 3, bug: .storeDropped)
     let invariant = try #require(throws: BrokenInvariant.self) {
       try simulation.run(stepCount: 100_000)
     }
     let failure = Shrinker.Failure(step: simulation.step, invariant: invariant)
-    let least = Shrinker.shrink(failure, seed: 1, bug: .storeDropped)
+    let least = Shrinker.shrink(failure, seed: 3, bug: .storeDropped)
     let actCount = least.plan.acts?.count { $0 <= least.step }
     #expect(try #require(actCount) <= 4)
     #expect(Mishap.allCases.allSatisfy { !least.plan.mishaps.contains($0) })

@@ -53,6 +53,9 @@ def play(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ask(engine: Any, prompt: Any, parameters: Any) -> dict[str, Any]:
+    if isinstance(prompt, dict) and "params" in prompt:
+        parameters = parameters.clone()
+        parameters.extra_args = {"kv_transfer_params": prompt["params"]}
     prompt, adapter = _understood(prompt)
     (answer,) = engine.generate(prompt, parameters, use_tqdm=False, lora_request=adapter)
     (output,) = answer.outputs
@@ -66,7 +69,10 @@ def _ask(engine: Any, prompt: Any, parameters: Any) -> dict[str, Any]:
 
 
 def _understood(prompt: Any) -> tuple[dict[str, Any], Any]:
-    """A prompt and its adapter: tokens, or an object with `tokens` or `rows`, and `adapter`."""
+    """A prompt and its adapter: tokens, or an object with `tokens` or `rows`, and `adapter`.
+
+    `params` beside them are the request's `kv_transfer_params`.
+    """
     from vllm.lora.request import LoRARequest
 
     if isinstance(prompt, list):

@@ -92,6 +92,27 @@ def test_adapters_and_embeddings_by_content_and_after_a_restart_from_disk(
     wait_for_no_node(private_runtime)
 
 
+def test_what_a_request_wants_kept_outlives_a_flood(binaries, models, tmp_path, private_runtime):
+    model = make_model(models, "llama-f32")
+    flood = [tokens(100 + number, 320) for number in range(16)]
+    kept, plain = tokens(1, 320), tokens(2, 320)
+    wanted = {"tokens": kept, "params": {"kvbm": {"priority": 90}, "other": {"of": "others"}}}
+    odd = {"tokens": plain, "params": {"kvbm": {"priority": "high"}}}
+    asked = [*flood[:8], wanted, odd, *flood[8:]]
+    settings = connector()
+    # A slot holds 32 tokens of 4 KiB: some 30 of them, three prompts.
+    settings["kv_connector_extra_config"] = {"host": {"capacity": "4MiB"}}
+    settings["kv_connector_extra_config"]["retention"] = {"share": "50%"}
+    job = {"prompts": asked, "fresh": FRESH_FIRST[:2], "connector": settings}
+    passes, output = run(tmp_path, model, "kept", **job)
+    same(passes[1], passes[0])
+    found = [answer["cached"] for answer in passes[1]]
+    assert found[8] >= whole(320) - 1, found
+    assert found[9] == 0, found
+    assert "kv_transfer_params['kvbm'] of request" in output and "'high'" in output
+    wait_for_no_node(private_runtime)
+
+
 @pytest.mark.skipif(not full(), reason="KVBM_FULL=1: the harness plays drafts")
 def test_accepted_drafts_are_kept_and_nothing_else(binaries, models, tmp_path, private_runtime):
     model = make_model(models, "llama")

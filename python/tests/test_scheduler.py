@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from swift_kvbm._native import NO_END
 from swift_kvbm.metadata import KVBMMetadata, KVBMWorkerMetadata, Load
 from swift_kvbm.scheduler import SchedulerHalf, confirmed_tokens
 from swift_kvbm.worker import WorkerHalf
@@ -38,6 +39,9 @@ class Recorder:
 
     def append(self, request, tokens):
         self._note("append", request, list(tokens))
+
+    def retain(self, *arguments):
+        self._note("retain", *arguments)
 
     def match(self, request, first, count):
         self._note("match", request, first, count)
@@ -116,6 +120,18 @@ def test_a_match_is_in_whole_blocks_beyond_the_local_hit():
     # The same again: nothing is appended twice.
     assert half.matched(request(100, request_id="other"), 0)[0] == 96
     assert [len(tokens) for _, tokens in native.named("append")] == [100, 100]
+
+
+def test_what_a_request_wants_kept_is_told_under_each_of_its_names():
+    native = Recorder()
+    half = SchedulerHalf(native, BLOCK)
+    one = request(100, kv_transfer_params={"kvbm": {"priority": 90, "duration": 2}})
+    half.matched(one, 0)
+    half.matched(request(100, request_id="silent"), 0)
+    half.reset()
+    half.matched(one, 0)
+    wanted = (0, NO_END, 90, 2000, False)
+    assert native.named("retain") == [(1, *wanted), (3, *wanted)]
 
 
 def test_nothing_is_promised_where_nothing_can_be():
