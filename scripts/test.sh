@@ -12,7 +12,7 @@ reports=build/reports
 full=${KVBM_FULL:-0}
 # Seconds that a suite should take at most from a clean clone, builds included, on two cores.
 declare -A budget=(
-  [lint]=60 [swift]=300 [simulate]=120 [python]=540 [thread]=240 [address]=240 [releases]=900
+  [lint]=60 [swift]=300 [simulate]=120 [python]=600 [thread]=240 [address]=240 [releases]=900
   [instructions]=60
 )
 

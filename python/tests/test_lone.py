@@ -73,14 +73,14 @@ ALONE = {"live_max": 1, "asynchronous": False}
 
 def test_requests_that_are_alone_load_within_their_step(make_node, tmp_path):
     node = make_node(host_capacity=16 * MEBIBYTE)
-    total = play_seeds(tmp_path, node.extra, seeds(6, 200), **ALONE)
+    total = play_seeds(tmp_path, node.extra, seeds(3, 200), **ALONE)
     assert total["synchronous_loads"] == total["loads"] > 0
     assert total["failed_blocks"] == 0
 
 
 def test_among_others_few_do(make_node, tmp_path):
     node = make_node(host_capacity=16 * MEBIBYTE)
-    total = play_seeds(tmp_path, node.extra, seeds(6, 60), asynchronous=False)
+    total = play_seeds(tmp_path, node.extra, seeds(4, 60), asynchronous=False)
     assert 0 < total["synchronous_loads"] < total["loads"] / 2
 
 

@@ -183,6 +183,7 @@ def finish(*, ran: bool = True, computed: int = 0, again: bool = False) -> list[
         prompt_embeds=None,
         prompt_is_token_ids=None,
         resumable=False,
+        kv_transfer_params=None,
     )
     added: list[Entry] = []
     half = SchedulerHalf(Native(), 16)
