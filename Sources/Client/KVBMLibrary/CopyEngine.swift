@@ -8,7 +8,8 @@ import Wire
 ///
 /// Loads go before stores: somebody waits for them. Everything queued is done; nothing is dropped,
 /// so a source that is pending always becomes free. What is copied sooner than a thread wakes up is
-/// copied on the caller's, and who waits for a load takes part in it.
+/// copied on the caller's, and who waits for a load takes part in it. Stores begin a moment after
+/// they were queued: just then the engine hands out the tokens of the step that they come from.
 final class CopyEngine: Sendable {
   /// All that the threads and the calls share, under the monitor.
   struct State {
@@ -19,6 +20,10 @@ final class CopyEngine: Sendable {
     var sources: [UInt32: Int] = [:]
     /// Ended loads that `takeResults` has not handed out.
     var results: [kvbm_load_result] = []
+    /// When queued stores begin, on the monotonic clock.
+    var storesDueAt: Int64 = 0
+    /// Calls that wait for stores to end; then they begin at once.
+    var hurryCount = 0
     /// Jobs that a thread is doing.
     var runningCount = 0
     /// Threads end once the queues are empty.
@@ -32,8 +37,12 @@ final class CopyEngine: Sendable {
     /// The next job of a load, for the caller to run.
     mutating func takeLoad() -> Turn? { take(loads.popFirst()) }
 
-    /// The next job of all, for the caller to run.
-    mutating func takeJob() -> Turn? { take(loads.popFirst() ?? stores.popFirst()) }
+    /// The next job of all that is due, for the caller to run.
+    mutating func takeJob() -> Turn? {
+      if let turn = takeLoad() { return turn }
+      let isDue = hurryCount > 0 || isStopping || stores.isEmpty || Deadline.now >= storesDueAt
+      return isDue ? take(stores.popFirst()) : nil
+    }
 
     private mutating func take(_ job: CopyJob?) -> Turn? {
       guard let job else { return nil }
@@ -45,6 +54,7 @@ final class CopyEngine: Sendable {
   /// What a thread that asked for work is to do.
   enum Turn {
     case job(CopyJob)
+    case again
     case end
   }
 
@@ -92,7 +102,9 @@ final class CopyEngine: Sendable {
     }
     monitor.change { state in
       for item in items { state.sources[item.deviceBlock, default: 0] += 1 }
-      if !isHere { for job in jobs { state.stores.append(job) } }
+      guard !isHere else { return }
+      if state.stores.isEmpty { state.storesDueAt = Deadline.now + Self.storeDelayNanoseconds }
+      for job in jobs { state.stores.append(job) }
     }
     if isHere { runHere(jobs) }
   }
@@ -115,7 +127,9 @@ final class CopyEngine: Sendable {
   ///
   /// Bounded by what is queued: copies only move memory and always end.
   func awaitSources(_ blocks: [UInt32]) {
-    guard !blocks.isEmpty else { return }
+    guard !blocks.isEmpty, monitor.withLock({ !$0.sources.isEmpty }) else { return }
+    monitor.change { $0.hurryCount += 1 }
+    defer { monitor.change { $0.hurryCount -= 1 } }
     while true {
       let deadline = Deadline(afterMilliseconds: 1_000)
       let isFree: Bool? = monitor.wait(until: deadline) { state in
@@ -136,14 +150,16 @@ final class CopyEngine: Sendable {
       switch turn {
       case .job(let job): run(job)
       case .end: return true
-      case nil: return false
+      case .again, nil: return false
       }
     }
   }
 
   /// Waits until nothing is queued or running; false when that was not so in time.
   func drain(until deadline: Deadline) -> Bool {
-    monitor.wait(until: deadline) { $0.isIdle ? true : nil } ?? false
+    monitor.change { $0.hurryCount += 1 }
+    defer { monitor.change { $0.hurryCount -= 1 } }
+    return monitor.wait(until: deadline) { $0.isIdle ? true : nil } ?? false
   }
 
   /// Does what is queued, then ends the threads.
@@ -201,16 +217,25 @@ final class CopyEngine: Sendable {
 
   private func loop() {
     while true {
-      let turn: Turn? = monitor.wait(until: Deadline(afterMilliseconds: 60_000)) { state in
-        state.takeJob() ?? (state.isStopping ? .end : nil)
+      // Stores that are queued meanwhile have a deadline of their own.
+      let due = monitor.withLock { $0.stores.isEmpty ? Int64.max : $0.storesDueAt }
+      let idle = Deadline(afterMilliseconds: 60_000)
+      let deadline = due < idle.nanoseconds ? Deadline(nanoseconds: due) : idle
+      let turn: Turn? = monitor.wait(until: deadline) { state in
+        if let turn = state.takeJob() { return turn }
+        if state.isStopping { return .end }
+        return !state.stores.isEmpty && state.storesDueAt < deadline.nanoseconds ? .again : nil
       }
       switch turn {
       case .job(let job): run(job)
       case .end: return
-      case nil: continue
+      case .again, nil: continue
       }
     }
   }
+
+  /// So long the first token of a step is on its way out of the engine.
+  private static let storeDelayNanoseconds: Int64 = 2_000_000
 
   /// Bytes that are copied in about the time that another thread takes to wake up.
   private static let shortBytesMax = 512 << 10

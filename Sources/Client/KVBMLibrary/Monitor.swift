@@ -60,6 +60,9 @@ struct Deadline {
   /// On the monotonic clock.
   let nanoseconds: Int64
 
+  /// A moment on that clock.
+  init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+
   /// So many milliseconds from now.
   init(afterMilliseconds milliseconds: UInt32) {
     nanoseconds = Self.now &+ Int64(milliseconds) &* 1_000_000
