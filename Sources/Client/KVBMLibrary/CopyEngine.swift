@@ -34,6 +34,11 @@ final class CopyEngine: Sendable {
     /// Whether nothing is queued or running, so that no memory is touched.
     var isIdle: Bool { loads.isEmpty && stores.isEmpty && runningCount == 0 }
 
+    /// Whether a pending store reads any of these device blocks.
+    func isPending(_ blocks: [UInt32]) -> Bool {
+      !sources.isEmpty && blocks.contains { sources[$0] != nil }
+    }
+
     /// The next job of a load, for the caller to run.
     mutating func takeLoad() -> Turn? { take(loads.popFirst()) }
 
@@ -127,16 +132,11 @@ final class CopyEngine: Sendable {
   ///
   /// Bounded by what is queued: copies only move memory and always end.
   func awaitSources(_ blocks: [UInt32]) {
-    guard !blocks.isEmpty, monitor.withLock({ !$0.sources.isEmpty }) else { return }
-    monitor.change { $0.hurryCount += 1 }
-    defer { monitor.change { $0.hurryCount -= 1 } }
+    // Only those whose blocks are wanted are in a hurry; hardly any step's are.
+    guard monitor.withLock({ $0.isPending(blocks) }) else { return }
     while true {
       let deadline = Deadline(afterMilliseconds: 1_000)
-      let isFree: Bool? = monitor.wait(until: deadline) { state in
-        if state.sources.isEmpty { return true }
-        return blocks.contains { state.sources[$0] != nil } ? nil : true
-      }
-      if isFree == true { return }
+      if waitHurrying(until: deadline, { $0.isPending(blocks) ? nil : true }) == true { return }
     }
   }
 
@@ -157,9 +157,16 @@ final class CopyEngine: Sendable {
 
   /// Waits until nothing is queued or running; false when that was not so in time.
   func drain(until deadline: Deadline) -> Bool {
+    waitHurrying(until: deadline) { $0.isIdle ? true : nil } ?? false
+  }
+
+  /// Waits for what queued stores keep from coming true; they begin at once.
+  private func waitHurrying(
+    until deadline: Deadline, _ body: (inout State) -> Bool?
+  ) -> Bool? {
     monitor.change { $0.hurryCount += 1 }
-    defer { monitor.change { $0.hurryCount -= 1 } }
-    return monitor.wait(until: deadline) { $0.isIdle ? true : nil } ?? false
+    defer { monitor.withLock { $0.hurryCount -= 1 } }
+    return monitor.wait(until: deadline, body)
   }
 
   /// Does what is queued, then ends the threads.

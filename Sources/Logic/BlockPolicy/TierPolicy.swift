@@ -75,13 +75,15 @@ public struct TierPolicy: EvictionPolicy, ~Copyable {
   /// Puts the block into its level's order.
   @inlinable @inline(__always)
   public mutating func released(_ slot: Slot) {
-    if retained.contains(slot) { release(retained: slot) } else { base.released(slot) }
+    if retained.contains(slot), takeBack(retained: slot) { return }
+    base.released(slot)
   }
 
   /// Puts the block into its level's order.
   @inlinable @inline(__always)
   public mutating func rested(_ slot: Slot) {
-    if retained.contains(slot) { rest(retained: slot) } else { base.rested(slot) }
+    if retained.contains(slot), takeBack(retained: slot) { return }
+    base.rested(slot)
   }
 
   /// As the chosen policy has it.

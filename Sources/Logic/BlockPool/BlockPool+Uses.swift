@@ -10,12 +10,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == Forecast)
   @specialized(where Policy == TierPolicy)
   public mutating func unpin(_ blocks: Span<BlockID>) throws(PoolError) {
-    defer { checkCounts() }
-    var position = blocks.count
-    while position > 0 {
-      position &-= 1
-      try releaseOne(blocks[position], endsUse: false)
-    }
+    try releaseAll(blocks, endsUse: false)
   }
 
   /// Gives one pin back; the use goes on.

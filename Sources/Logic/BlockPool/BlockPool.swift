@@ -159,12 +159,7 @@ extension BlockPool where Policy: ~Copyable {
   @specialized(where Policy == Forecast)
   @specialized(where Policy == TierPolicy)
   public mutating func release(_ blocks: Span<BlockID>) throws(PoolError) {
-    defer { checkCounts() }
-    var position = blocks.count
-    while position > 0 {
-      position &-= 1
-      try releaseOne(blocks[position])
-    }
+    try releaseAll(blocks, endsUse: true)
   }
 
   /// Gives one pin back.
@@ -177,6 +172,17 @@ extension BlockPool where Policy: ~Copyable {
   public mutating func release(_ block: BlockID) throws(PoolError) {
     defer { checkCounts() }
     try releaseOne(block)
+  }
+
+  /// From the last to the first.
+  @inline(__always)
+  mutating func releaseAll(_ blocks: Span<BlockID>, endsUse: Bool) throws(PoolError) {
+    defer { checkCounts() }
+    var position = blocks.count
+    while position > 0 {
+      position &-= 1
+      try releaseOne(blocks[position], endsUse: endsUse)
+    }
   }
 
   @inline(__always)

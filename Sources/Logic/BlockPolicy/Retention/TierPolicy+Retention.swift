@@ -63,29 +63,19 @@ extension TierPolicy {
     if isCached { base.rested(slot) }
   }
 
-  /// Puts a retained block into its level's order, or into the chosen policy's when there are too
-  /// many above normal by now.
+  /// Puts a block whose use has ended or rests back into its level's order.
+  ///
+  /// - Returns: False when too many are above normal by now: it has left its level, and is the
+  ///   chosen policy's.
   @usableFromInline
-  mutating func release(retained slot: Slot) {
+  mutating func takeBack(retained slot: Slot) -> Bool {
     let isAbove = retained.retention(of: slot).level > .normal
-    if isAbove && retained.aboveCount > retained.limit {
-      retained.leave(slot)
-      base.released(slot)
-    } else {
+    guard isAbove && retained.aboveCount > retained.limit else {
       retained.released(slot)
+      return true
     }
-  }
-
-  /// As `release(retained:)`, while the request that used the block goes on.
-  @usableFromInline
-  mutating func rest(retained slot: Slot) {
-    let isAbove = retained.retention(of: slot).level > .normal
-    if isAbove && retained.aboveCount > retained.limit {
-      retained.leave(slot)
-      base.rested(slot)
-    } else {
-      retained.released(slot)
-    }
+    retained.leave(slot)
+    return false
   }
 
   @usableFromInline
