@@ -108,7 +108,7 @@ struct StagingTests {
 
   @Test("A prefix longer than the budget is taken as far as it fits")
   func budget() throws {
-    var rig = try rig(host: 8, onDisk: 10)
+    var rig = try rig(host: 8, onDisk: 10) { $0.stagingHoldLimit = 4 }
     #expect(try rig.match(request(1), keys(0..<10)) == Match(readyCount: 0, pendingCount: 4))
     #expect(rig.engine.counters.stagingRefused == 1)
     for read in rig.take() { try rig.report(read) }
@@ -116,6 +116,18 @@ struct StagingTests {
     let load = try #require(try rig.commit(request(1), 4))
     try rig.report(load)
     #expect(try rig.match(request(1), keys(0..<10)) == Match(readyCount: 4, pendingCount: 4))
+  }
+
+  @Test("Who waits longest may stage three quarters of the slots; those behind, up to half")
+  func eldest() throws {
+    var rig = try rig(host: 8, onDisk: 10)
+    #expect(try rig.match(request(1), keys(0..<3)).pendingCount == 3)
+    #expect(try rig.match(request(2), keys(5..<10), first: 5).pendingCount == 1)
+    #expect(try rig.match(request(1), keys(0..<10)).pendingCount == 6)
+    rig.engine.cancel(request(1))
+    try rig.finishAll()
+    #expect(
+      try rig.match(request(2), keys(5..<10), first: 5) == Match(readyCount: 1, pendingCount: 4))
   }
 
   @Test("A block that many requests wait for takes up the budget once")

@@ -103,13 +103,13 @@ extension BlockEngine {
     let group = Int(record.group)
     let classID = walk.groups[group].classID
     if let block = pools[.host, classID].pool.block(for: record.indexKey) {
-      return try hold(block, classID, at: Int(record.position), group)
+      return try hold(block, classID, of: walk.entry, at: Int(record.position), group)
     }
     let place = Place(classID: classID, key: record.indexKey)
     var arrival = bugs.contains(.stageTwice) ? nil : arriving[place]
     let isNew =
       arrival.map { operations[$0]?.waiters.isEmpty != false } ?? !isAwaited(place)
-    guard hasStagingRoom(classID, isNew: isNew) else { return nil }
+    guard hasStagingRoom(walk.entry, classID, isNew: isNew) else { return nil }
     if arrival == nil, !pools[.disk, classID].pool.contains(record.indexKey),
       let expected = expectation(of: place, for: walk.entry)
     {
@@ -127,10 +127,10 @@ extension BlockEngine {
 
   /// A hold on a block that is ready; nil without room for it.
   mutating func hold(
-    _ block: BlockID, _ classID: ClassID, at position: Int, _ group: Int
+    _ block: BlockID, _ classID: ClassID, of entry: Int, at position: Int, _ group: Int
   ) throws(PoolError) -> StagingHold? {
     let isNew = pools[.host, classID].notes[block.slot].holdCount == 0
-    guard hasStagingRoom(classID, isNew: isNew) else { return nil }
+    guard hasStagingRoom(entry, classID, isNew: isNew) else { return nil }
     try pools[.host, classID].pool.pin(block)
     addHold(block, classID)
     stagingClaimCount += 1
@@ -151,25 +151,33 @@ extension BlockEngine {
         continue
       }
       let block = requests[walk.entry].promise.lastBlock(of: group, walk.groups)
-      guard let hold = try hold(block, classID, at: position, group) else { continue }
+      guard let hold = try hold(block, classID, of: walk.entry, at: position, group) else {
+        continue
+      }
       holds.insert(hold, at: place)
       place += 1
     }
   }
 
   /// Whether one more claim may be made, on a block that nobody has staged yet when `isNew`.
-  private mutating func hasStagingRoom(_ classID: ClassID, isNew: Bool) -> Bool {
-    let hasRoom = !isNew || pools[.host, classID].stagedBlockCount < stagingHoldLimit(classID)
+  private mutating func hasStagingRoom(_ entry: Int, _ classID: ClassID, isNew: Bool) -> Bool {
+    let limit = stagingHoldLimit(classID, for: entry)
+    let hasRoom = !isNew || pools[.host, classID].stagedBlockCount < limit
     if hasRoom && stagingClaimCount < limits.stagingClaimLimit { return true }
     if bugs.contains(.stageUnbounded) { return true }
     counters.stagingRefused += 1
     return false
   }
 
-  /// Blocks of a class that may be staged at a time: half of the host's slots unless set otherwise.
-  func stagingHoldLimit(_ classID: ClassID) -> Int {
+  /// Blocks of a class that may be staged at a time, by all, when one more is for this request.
+  ///
+  /// The request that waits longest may use half of what the others have to leave: a prompt longer
+  /// than their share would otherwise never be found whole, and only one at a time waits longest.
+  func stagingHoldLimit(_ classID: ClassID, for entry: Int) -> Int {
+    if let limit = limits.stagingHoldLimit { return limit }
     let usable = pools[.host, classID].pool.counts.usable
-    return limits.stagingHoldLimit ?? (usable + 1) / 2
+    let share = (usable + 1) / 2
+    return staging.first ?? entry == entry ? share + (usable - share) / 2 : share
   }
 
   /// Starts to read a known block from disk into a new host block.

@@ -66,7 +66,7 @@ extension BlockEngine {
     var search = WindowSearch(walk.groups)
     var target = search.longest(upTo: limit) { group, index in isKnown(keys[index], group, walk) }
     shrink(&need, from: limit, to: target, walk, keys, isFirst: true)
-    while target > readyCount, let shortage = shortage(need) {
+    while target > readyCount, let shortage = shortage(need, walk) {
       lack = lack ?? shortage
       let next = search.longest(upTo: target - 1) { group, index in
         isKnown(keys[index], group, walk)
@@ -89,7 +89,7 @@ extension BlockEngine {
     for index in range {
       for group in fullGroups where !isKnown(keys[index], group, walk) { return index }
       for group in fullGroups { count(keys[index], group, walk, into: &need) }
-      if let shortage = shortage(need) {
+      if let shortage = shortage(need, walk) {
         for group in fullGroups { count(keys[index], group, walk, into: &need, times: -1) }
         lack = shortage
         return index
@@ -172,8 +172,9 @@ extension BlockEngine {
     for hold in holds where hold.position == position { heldGroups |= 1 << UInt64(hold.group) }
     for (group, place) in walk.groups.enumerated() where heldGroups & 1 << UInt64(group) == 0 {
       let block = requests[walk.entry].promise.lastBlock(of: group, walk.groups)
-      guard let hold = try hold(block, place.classID, at: position, group) else { continue }
-      holds.append(hold)
+      if let hold = try hold(block, place.classID, of: walk.entry, at: position, group) {
+        holds.append(hold)
+      }
     }
   }
 }

@@ -11,7 +11,8 @@ public struct Limits: Sendable {
   /// Blocks that wait to be written to disk because writes are at their limit.
   public var writeQueueLimit = 4096
   /// Host blocks of one class that are staged, or held after staging, for requests that have not
-  /// committed; nil for half of the usable slots. A block counts once, whoever waits for it.
+  /// committed; nil for half of the usable slots, and three quarters for the request that waits
+  /// longest. A block counts once, whoever waits for it.
   public var stagingHoldLimit: Int?
   /// Claims on such blocks, of all requests and classes together.
   public var stagingClaimLimit = 1 << 20

@@ -37,7 +37,7 @@ extension BlockEngine {
   }
 
   /// The counter of what there is too little of; nil when the need can be met.
-  func shortage(_ need: StagingNeed) -> WritableKeyPath<Counters, Int>? {
+  func shortage(_ need: StagingNeed, _ walk: Walk) -> WritableKeyPath<Counters, Int>? {
     guard need.claims <= limits.stagingClaimLimit - stagingClaimCount else {
       return \.stagingRefused
     }
@@ -46,7 +46,8 @@ extension BlockEngine {
     }
     for index in need.staged.indices where need.staged[index] > 0 {
       let classID = ClassID(UInt8(index))
-      let room = stagingHoldLimit(classID) - pools[.host, classID].stagedBlockCount
+      let limit = stagingHoldLimit(classID, for: walk.entry)
+      let room = limit - pools[.host, classID].stagedBlockCount
       guard need.staged[index] <= room else { return \.stagingRefused }
       let available = pools[.host, classID].pool.counts.available
       guard need.slots[index] <= available else { return \.hostExhausted }

@@ -103,7 +103,7 @@ extension BlockEngine {
         count(keys[knownCount], group, walk, into: &need)
       }
       // What there is no room for is not waited for.
-      if let lack = shortage(need) {
+      if let lack = shortage(need, walk) {
         counters[keyPath: lack] += 1
         break
       }
