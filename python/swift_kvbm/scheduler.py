@@ -33,7 +33,7 @@ NULL_BLOCK = 0
 STAGING_SECONDS_MAX = 30.0
 # A request that is alone waits so long within one question, and looks so often; whoever arrives
 # meanwhile waits too.
-LONE_WAIT_SECONDS = 0.005
+LONE_WAIT_SECONDS = 0.010
 LONE_POLL_SECONDS = 0.0002
 
 

@@ -242,7 +242,7 @@ final class CopyEngine: Sendable {
   }
 
   /// So long the first token of a step is on its way out of the engine.
-  private static let storeDelayNanoseconds: Int64 = 2_000_000
+  private static let storeDelayNanoseconds: Int64 = 5_000_000
 
   /// Bytes that are copied in about the time that another thread takes to wake up.
   private static let shortBytesMax = 512 << 10
