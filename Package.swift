@@ -52,6 +52,10 @@ let transfer: [Target] = [
   .target(
     name: "DiskTier", dependencies: ["CLinux", "CSlotFormat", "KVLayout", "BlockIdentity"],
     path: "Sources/Transfer/DiskTier"),
+  .target(
+    name: "ObjectTier",
+    dependencies: ["DiskTier", "KVLayout", "BlockIdentity"],
+    path: "Sources/Transfer/ObjectTier"),
 ]
 
 let coreTests: [Target] = [
@@ -68,6 +72,9 @@ let coreTests: [Target] = [
     dependencies: [
       "HostTier", "DiskTier", "KVLayout", "BlockIdentity", "CLinux", "CSlotFormat", "KVBMTesting",
     ]),
+  .testTarget(
+    name: "ObjectTierTests",
+    dependencies: ["ObjectTier", "DiskTier", "KVLayout", "BlockIdentity", "KVBMTesting"]),
 ]
 
 /// Client, node and service: the library inside an engine's process, `kvbm serve`, the command.

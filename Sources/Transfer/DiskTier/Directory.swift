@@ -1,9 +1,9 @@
 import Glibc
 
 /// Directories and small files: listed, made, read, and replaced in one step.
-enum Directory {
+package enum Directory {
   /// Names of a directory's entries in any order; empty when there is no such directory.
-  static func list(_ path: String) throws(DiskTierError) -> [String] {
+  package static func list(_ path: String) throws(DiskTierError) -> [String] {
     guard let directory = opendir(path) else {
       if errno == ENOENT { return [] }
       throw .system(call: "opendir", path: path, errno: errno)
@@ -43,7 +43,7 @@ enum Directory {
   }
 
   /// A small file's bytes, at most `limit`; nil when it does not exist.
-  static func read(_ path: String, limit: Int = 1 << 20) throws(DiskTierError) -> [UInt8]? {
+  package static func read(_ path: String, limit: Int = 1 << 20) throws(DiskTierError) -> [UInt8]? {
     let file: FileHandle
     do {
       file = try FileHandle.openReadOnly(path)

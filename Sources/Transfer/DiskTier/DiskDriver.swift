@@ -1,4 +1,5 @@
 import Glibc
+import KVLayout
 
 /// One transfer of a whole slot or page, at a multiple of 4096 bytes in a file.
 ///
@@ -41,15 +42,6 @@ public struct DiskJob: Sendable {
     self.prepare = prepare
     self.complete = complete
   }
-}
-
-/// The address of memory that its holder may pass to another thread.
-public struct SlotAddress: @unchecked Sendable {
-  /// The first byte.
-  public let pointer: UnsafeMutableRawPointer
-
-  /// Names memory; the holder answers for its life and for who touches it.
-  public init(_ pointer: UnsafeMutableRawPointer) { self.pointer = pointer }
 }
 
 /// Carries out transfers on threads of its own: a pool of threads, or a ring to the kernel.

@@ -56,7 +56,7 @@ extension DiskTierError: CustomStringConvertible {
 }
 
 /// The C library's text for an error number.
-func errorText(_ code: Int32) -> String {
+package func errorText(_ code: Int32) -> String {
   withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
     strerror_r(code, buffer.baseAddress!, buffer.count) == 0
       ? String(cString: buffer.baseAddress!) : "error \(code)"

@@ -37,12 +37,12 @@ struct StoreMarker: Hashable, Sendable {
 /// The numbers and strings directly inside a JSON object; what is nested further is skipped.
 ///
 /// Enough to read a marker of a later version; escapes in strings are kept as they are.
-struct TopLevelMembers {
+package struct TopLevelMembers {
   /// By name; nil when the bytes are no object.
-  private(set) var members: [String: String]? = [:]
+  package private(set) var members: [String: String]? = [:]
 
   /// Reads bytes that may be anything.
-  init(_ json: [UInt8]) {
+  package init(_ json: [UInt8]) {
     var depth = 0
     var name: String?
     var isValue = false

@@ -3,11 +3,14 @@ import Glibc
 import Synchronization
 
 /// Named threads that are ended together.
-final class ThreadGroup: Sendable {
+package final class ThreadGroup: Sendable {
   private let threads = Mutex<[pthread_t]>([])
 
+  /// No threads yet.
+  package init() {}
+
   /// Runs `body` on a new thread; 0, or why there is none. Names are cut to 15 bytes.
-  func start(name: String, _ body: @escaping @Sendable () -> Void) -> Int32 {
+  package func start(name: String, _ body: @escaping @Sendable () -> Void) -> Int32 {
     let start = Unmanaged.passRetained(ThreadStart(name: String(name.prefix(15)), body: body))
     var thread = pthread_t()
     let code = pthread_create(
@@ -27,7 +30,7 @@ final class ThreadGroup: Sendable {
   }
 
   /// Waits for the end of every thread that was started; a thread of the group itself is let go.
-  func join() {
+  package func join() {
     let all = threads.withLock { threads in
       defer { threads = [] }
       return threads
