@@ -8,9 +8,10 @@ help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
 	  awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
-setup: ## install what the tasks need: system packages where allowed, and .venv
+setup: ## install what the tasks need: system packages where allowed, and Python environments
 	@scripts/setup.sh system
 	@scripts/setup.sh venv
+	@scripts/setup.sh venv-object
 
 build: ## the command and the library, optimised and self-contained, into python/swift_kvbm
 	@scripts/setup.sh system
