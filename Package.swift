@@ -25,7 +25,7 @@ let logic: [Target] = [
     name: "BlockPolicy", dependencies: ["BlockIdentity", "CHint"],
     path: "Sources/Logic/BlockPolicy", swiftSettings: [checks]),
   .target(
-    name: "BlockPool", dependencies: ["BlockIdentity", "BlockPolicy"],
+    name: "BlockPool", dependencies: ["BlockIdentity", "BlockPolicy", "CHint"],
     path: "Sources/Logic/BlockPool", swiftSettings: [checks]),
   .target(
     name: "PathEstimate", path: "Sources/Logic/PathEstimate", swiftSettings: [checks]),

@@ -92,8 +92,10 @@ struct BlockPoolTests {
   @Test("A quarantined slot is out of use until it is discarded")
   func quarantine() throws {
     var pool = CheckedPool<LRU>(capacity: 1)
-    let block = try pool.allocate(1).blocks[0]
+    let block = try pool.allocate(1, partCount: 2).blocks[0]
+    #expect(throws: PoolError.notPinned(block)) { try pool.pool.release(block) }
     try pool.pool.quarantine(block)
+    #expect(throws: PoolError.notPinned(block)) { try pool.pool.release(block) }
     #expect(pool.pool.isHeld(block) == true)
     #expect(throws: PoolError.stale(block)) { _ = try pool.pool.fill(block, part: 0) }
     #expect(throws: PoolError.exhausted(wanted: 1, available: 0)) { _ = try pool.allocate(1) }

@@ -44,6 +44,29 @@ struct KeyIndexTests {
     }
   }
 
+  @Test("A bucket that more keys have passed than it can count loses none of them")
+  func longCollisions() throws {
+    let capacity = 400
+    var index = KeyIndex(capacity: capacity, seed: Self.seed)
+    index.reserve(capacity)
+    let keys = (0..<capacity).map { Self.key(tag: 0, number: $0) }
+    for round in 0..<3 {
+      for slot in 0..<capacity where slot % (round + 1) == 0 {
+        index.insert(keys[slot], at: Slot(index: slot))
+      }
+      try index.checkInvariants()
+      for slot in 0..<capacity {
+        let expected = slot % (round + 1) == 0 ? Slot(index: slot) : nil
+        #expect(index.find(keys[slot]) == expected)
+      }
+      for slot in 0..<capacity where slot % (round + 1) == 0 {
+        #expect(index.remove(Slot(index: slot)) == keys[slot])
+      }
+      #expect(index.find(keys[0]) == nil)
+      try index.checkInvariants()
+    }
+  }
+
   private struct Dice {
     var state: UInt64
 

@@ -149,6 +149,26 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
     }
   }
 
+  /// As the chosen policy has it.
+  @inlinable @inline(__always)
+  public mutating func likelyVictim() -> Slot? {
+    switch choice {
+    case .leafFirst: leafFirst!.likelyVictim()
+    case .forecast: forecast!.likelyVictim()
+    case .lru: lru!.likelyVictim()
+    }
+  }
+
+  /// As the chosen policy has it.
+  @inlinable @inline(__always)
+  public mutating func prefetch(_ slot: Slot) {
+    switch choice {
+    case .leafFirst: leafFirst!.prefetch(slot)
+    case .forecast: forecast!.prefetch(slot)
+    case .lru: lru!.prefetch(slot)
+    }
+  }
+
   /// As the chosen policy has it, and only that one is there.
   public func checkInvariants(
     cachedCount: Int, isCached: (Slot) -> Bool

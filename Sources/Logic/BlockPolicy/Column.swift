@@ -8,27 +8,35 @@ import Glibc
 /// writes by subscript, and may hand out copies, which are references to the same memory. 3. The
 /// owner's `deinit` calls `deallocate`, after which no copy may be used.
 ///
+/// Memory begins with a cache line, so that values whose size divides a line never lie across two.
 /// All zero bytes must be a valid `Element` that means "nothing yet". Positions are checked in
 /// debug builds only: they come from the tables of this layer, never from a caller.
 @usableFromInline
 package struct Column<Element: BitwiseCopyable>: BitwiseCopyable {
-  /// The first value; the owner's to free.
+  /// The first value.
   @usableFromInline let base: UnsafeMutablePointer<Element>
+  /// The memory that it lies in; the owner's to free.
+  private let memory: UnsafeMutableRawPointer
   /// How many values there are.
   @usableFromInline package let count: Int
 
   /// - Complexity: O(1); the memory is zeroed by the kernel, page by page, as it is used.
   package init(zeroed count: Int) {
     let stride = MemoryLayout<Element>.stride
-    guard let memory = calloc(max(count, 1), stride) else {
+    let (size, isTooMuch) = max(count, 1).multipliedReportingOverflow(by: stride)
+    guard !isTooMuch, let memory = calloc(1, size + Self.lineBytes) else {
       preconditionFailure("no memory for \(count) values of \(stride) bytes")
     }
-    base = memory.bindMemory(to: Element.self, capacity: max(count, 1))
+    self.memory = memory
+    base = memory.alignedUp(toMultipleOf: Self.lineBytes)
+      .bindMemory(to: Element.self, capacity: max(count, 1))
     self.count = count
   }
 
+  private static var lineBytes: Int { 64 }
+
   /// Ends the life of all copies.
-  package func deallocate() { free(base) }
+  package func deallocate() { free(memory) }
 
   /// The value at a position, `0..<count`.
   @inlinable @inline(__always)

@@ -68,6 +68,14 @@ public protocol EvictionPolicy: ~Copyable {
   /// Takes the best candidate out of the order; nil only when no block is cached.
   mutating func takeVictim() -> Slot?
 
+  /// A guess of whom `takeVictim` takes next, at the price of a look; changes nothing. Wrong
+  /// guesses cost time only.
+  mutating func likelyVictim() -> Slot?
+
+  /// Begins to bring near what is known of a slot, for a call that follows soon; changes
+  /// nothing.
+  mutating func prefetch(_ slot: Slot)
+
   /// Throws unless exactly the cached slots are candidates.
   ///
   /// - Complexity: O(capacity).
@@ -93,6 +101,14 @@ extension EvictionPolicy where Self: ~Copyable {
   /// It is the last to go until the request is over.
   @inlinable @inline(__always)
   public mutating func rested(_ slot: Slot) { released(slot) }
+
+  /// No guess.
+  @inlinable @inline(__always)
+  public mutating func likelyVictim() -> Slot? { nil }
+
+  /// Nothing.
+  @inlinable @inline(__always)
+  public mutating func prefetch(_ slot: Slot) {}
 
   /// Requests do not matter.
   @inlinable @inline(__always)

@@ -41,6 +41,14 @@ public struct LRU: EvictionPolicy, ~Copyable {
     return slot
   }
 
+  /// The slot at the cold end.
+  @inlinable @inline(__always)
+  public mutating func likelyVictim() -> Slot? { order.coldest(of: 0) }
+
+  /// The slot's place in the order.
+  @inlinable @inline(__always)
+  public mutating func prefetch(_ slot: Slot) { order.prefetch(slot) }
+
   /// Throws unless exactly the cached slots are in the list.
   ///
   /// - Complexity: O(cached slots).

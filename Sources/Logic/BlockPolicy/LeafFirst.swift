@@ -116,6 +116,17 @@ public struct LeafFirst: EvictionPolicy, ~Copyable {
     return slot
   }
 
+  /// The coldest leaf.
+  @inlinable @inline(__always)
+  public mutating func likelyVictim() -> Slot? { order.coldest(of: Self.leaves) }
+
+  /// The slot's node, and its place in the order.
+  @inlinable @inline(__always)
+  public mutating func prefetch(_ slot: Slot) {
+    nodes.prefetch(slot.index)
+    order.prefetch(slot)
+  }
+
   /// Whether the slot is a candidate.
   func isListed(_ slot: Slot) -> Bool { order.isListed(slot) }
 

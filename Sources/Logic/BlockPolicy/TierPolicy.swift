@@ -121,6 +121,14 @@ public struct TierPolicy: EvictionPolicy, ~Copyable {
     retained.count == 0 ? base.takeVictim() : takeVictimByLevel()
   }
 
+  /// Whom the chosen policy would take: most blocks are normal.
+  @inlinable @inline(__always)
+  public mutating func likelyVictim() -> Slot? { base.likelyVictim() }
+
+  /// What the chosen policy knows of the slot.
+  @inlinable @inline(__always)
+  public mutating func prefetch(_ slot: Slot) { base.prefetch(slot) }
+
   @usableFromInline
   mutating func takeVictimByLevel() -> Slot? {
     if let slot = retained.takeLow() { return slot }

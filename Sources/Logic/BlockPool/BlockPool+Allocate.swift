@@ -84,6 +84,11 @@ extension BlockPool where Policy: ~Copyable {
     index.prefetch(key)
     evicted.append(Evicted(block: table.id(of: victim), key: key))
     policy.removed(victim)
+    if let next = policy.likelyVictim() {
+      policy.prefetch(next)
+      index.prefetchKey(of: next)
+      table.prefetch(next)
+    }
     return table.recycle(victim)
   }
 

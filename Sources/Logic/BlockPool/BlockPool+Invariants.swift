@@ -10,7 +10,7 @@ extension BlockPool where Policy: ~Copyable {
     for index in 0..<capacity {
       let slot = Slot(index: index)
       let mark = table.marks[slot]
-      pinCount += Int(mark.pinCount)
+      if mark.isPinnable { pinCount += Int(mark.pinCount) }
       switch mark.state {
       case .absent: seen.absent += 1
       case .free: seen.free += 1
@@ -21,13 +21,11 @@ extension BlockPool where Policy: ~Copyable {
       }
       let isResident = mark.state == .registered
       try require((self.index.key(of: slot) != .none) == isResident, "keyed and not registered")
-      try require(isResident || mark.state == .condemned || mark.pinCount == 0, "a stray pin")
       try require(mark.state != .condemned || mark.pinCount > 0, "condemned and still there")
       try require(mark.state == .absent || mark.generation > 0, "a usable slot without generation")
-      let isWritten = mark.state == .filling || mark.state == .quarantined
-      try require(isWritten || mark.missingParts == 0, "registered without all parts")
     }
     try require(seen == counts, "counted \(seen), noted \(counts)")
+    try table.checkFreeSlots()
     try require(counts.total == capacity, "\(counts.total) slots of \(capacity)")
     try index.checkInvariants()
     try policy.checkInvariants(cachedCount: counts.cached) { slot in

@@ -118,7 +118,12 @@ extension BlockPool where Policy: ~Copyable {
     _ keys: Span<BlockKey>, into blocks: inout MutableSpan<BlockID>
   ) -> Int {
     let count = findPrefix(keys, into: &blocks)
-    for position in 0..<count { pin(slot: blocks[position].slot) }
+    for position in 0..<min(count, Self.lookahead) { policy.prefetch(blocks[position].slot) }
+    for position in 0..<count {
+      let ahead = position &+ Self.lookahead
+      if ahead < count { policy.prefetch(blocks[ahead].slot) }
+      pin(slot: blocks[position].slot)
+    }
     return count
   }
 
@@ -190,7 +195,9 @@ extension BlockPool where Policy: ~Copyable {
     let slot = block.slot
     guard slot.index < capacity else { throw .notPinned(block) }
     let mark = table.marks[slot]
-    guard mark.generation == block.generation && mark.pinCount > 0 else { throw .notPinned(block) }
+    guard mark.generation == block.generation && mark.isPinnable && mark.pinCount > 0 else {
+      throw .notPinned(block)
+    }
     table.marks[slot].pinCount = mark.pinCount &- 1
     if mark.pinCount > 1 { return }
     table.counts.pinned &-= 1

@@ -58,40 +58,71 @@ struct SlotTable: BitwiseCopyable {
   struct Mark: BitwiseCopyable {
     /// Rises whenever a block leaves the slot; 1 or more once the slot has memory.
     var generation: UInt32
-    /// Users of a registered or condemned block; 0 in every other state.
-    var pinCount: UInt32
-    /// The parts of a filling block that have not succeeded, as a bit mask.
-    var missingParts: UInt32
+    /// One of the three below, as the state has it.
+    private var word: UInt32
     var state: SlotState
     /// A scan found the block here, and nobody has used it since.
     var isUntouched: Bool
+
+    @inline(__always)
+    init(generation: UInt32, word: UInt32, state: SlotState, isUntouched: Bool) {
+      self.generation = generation
+      self.word = word
+      self.state = state
+      self.isUntouched = isUntouched
+    }
+
+    /// Whether the block has been complete, and so may have pins.
+    @inline(__always) var isPinnable: Bool { state == .registered || state == .condemned }
+    /// Users; of a registered or condemned block only.
+    @inline(__always) var pinCount: UInt32 {
+      get { word }
+      set { word = newValue }
+    }
+    /// The parts that have not succeeded, as a bit mask; of a filling or quarantined block only.
+    @inline(__always) var missingParts: UInt32 {
+      get { word }
+      set { word = newValue }
+    }
+    /// The free slot under this one; of a free slot only.
+    @inline(__always) var below: Slot {
+      get { Slot(word) }
+      set { word = newValue.rawValue }
+    }
+  }
+
+  private struct Tally: BitwiseCopyable {
+    var counts: SlotCounts
+    /// The free slot that was given back last; of meaning while some slot is free.
+    var top = Slot.none
   }
 
   let marks: Column<Mark>
-  private let freeStack: Column<Slot>
-  private let tally: Column<SlotCounts>
+  private let tally: Column<Tally>
 
   /// All slots are absent.
   init(capacity: Int) {
     marks = Column(zeroed: capacity)
-    freeStack = Column(zeroed: capacity)
     tally = Column(zeroed: 1)
-    tally[0] = SlotCounts(absent: capacity)
+    tally[0] = Tally(counts: SlotCounts(absent: capacity))
   }
 
   func deallocate() {
     marks.deallocate()
-    freeStack.deallocate()
     tally.deallocate()
   }
 
   @inline(__always) var counts: SlotCounts {
-    get { tally[0] }
-    nonmutating _modify { yield &tally[0] }
+    get { tally[0].counts }
+    nonmutating _modify { yield &tally[0].counts }
   }
 
   @inline(__always)
   func id(of slot: Slot) -> BlockID { BlockID(slot: slot, generation: marks[slot].generation) }
+
+  /// Begins to bring what is noted of a slot near.
+  @inline(__always)
+  func prefetch(_ slot: Slot) { marks.prefetch(slot.index) }
 
   /// Whether the id is current and its slot is in that state.
   @inline(__always)
@@ -109,7 +140,9 @@ struct SlotTable: BitwiseCopyable {
     guard counts.free > 0 else { return nil }
     counts.free &-= 1
     counts.filling &+= 1
-    return Block(slot: freeStack[counts.free], in: self)
+    let slot = tally[0].top
+    tally[0].top = marks[slot].below
+    return Block(slot: slot, in: self)
   }
 
   /// The slot of a cached block that has just been evicted becomes a block without content.
@@ -127,9 +160,9 @@ struct SlotTable: BitwiseCopyable {
   @inline(__always)
   func reclaim(_ slot: Slot) {
     marks[slot] = Mark(
-      generation: Self.following(marks[slot].generation), pinCount: 0, missingParts: 0,
+      generation: Self.following(marks[slot].generation), word: tally[0].top.rawValue,
       state: .free, isUntouched: false)
-    freeStack[counts.free] = slot
+    tally[0].top = slot
     counts.free &+= 1
   }
 
@@ -145,8 +178,8 @@ struct SlotTable: BitwiseCopyable {
     counts.absent -= 1
     counts.cached += 1
     marks[slot] = Mark(
-      generation: Self.following(marks[slot].generation), pinCount: 0, missingParts: 0,
-      state: .registered, isUntouched: true)
+      generation: Self.following(marks[slot].generation), word: 0, state: .registered,
+      isUntouched: true)
   }
 
   /// Gives the slot memory.
@@ -160,15 +193,34 @@ struct SlotTable: BitwiseCopyable {
   ///
   /// - Complexity: O(free slots).
   func retire(_ slots: Range<UInt32>) {
-    var keptCount = 0
-    for position in 0..<counts.free where !slots.contains(freeStack[position].rawValue) {
-      freeStack[keptCount] = freeStack[position]
-      keptCount += 1
+    var kept = Slot.none
+    var slot = tally[0].top
+    for _ in 0..<counts.free {
+      let below = marks[slot].below
+      if !slots.contains(slot.rawValue) {
+        if kept == .none { tally[0].top = slot } else { marks[kept].below = slot }
+        kept = slot
+      }
+      slot = below
     }
-    assert(counts.free - keptCount == slots.count)
-    counts.free = keptCount
+    counts.free -= slots.count
     counts.absent += slots.count
     for slot in slots { marks[Slot(slot)].state = .absent }
+  }
+
+  /// Throws unless the free slots are all that is on the free stack, each once.
+  ///
+  /// - Complexity: O(capacity).
+  func checkFreeSlots() throws(BrokenInvariant) {
+    var slot = tally[0].top
+    var isSeen = [Bool](repeating: false, count: marks.count)
+    for _ in 0..<counts.free {
+      try require(slot.index < marks.count, "the free stack ends early")
+      try require(marks[slot].state == .free, "on the free stack and not free")
+      try require(!isSeen[slot.index], "twice on the free stack")
+      isSeen[slot.index] = true
+      slot = marks[slot].below
+    }
   }
 
   // MARK: Parking: a handle becomes an id, and an id a handle
