@@ -1,6 +1,7 @@
-import BlockPolicy
 import BlockPool
 import Testing
+
+@testable import BlockPolicy
 
 /// A small pool with levels, beside what is known of its blocks.
 private struct Levelled: ~Copyable {
@@ -75,6 +76,21 @@ private struct Levelled: ~Copyable {
 struct RetentionTests {
   private let high = Retention(priority: 90)
   private let low = Retention(priority: 10)
+
+  @Test("What levels need is made for the first block that has one", arguments: [20, 50, 80])
+  func madeLate(priority: UInt8) throws {
+    var policy = TierPolicy(.leafFirst, capacity: 4)
+    policy.setRetainedLimit(4)
+    policy.inserted(BlockID(slot: Slot(1), generation: 1), after: nil)
+    let slotCount = policy.retained.marks.count
+    #expect(slotCount == 0)
+    let isGranted = policy.retain(
+      BlockID(slot: Slot(1), generation: 1), Retention(priority: priority), after: nil,
+      isFirst: true, isCached: false)
+    let isOpen = policy.retained.isOpen
+    #expect(isGranted && isOpen == (priority != 50))
+    try policy.checkInvariants(cachedCount: 0) { _ in false }
+  }
 
   @Test("Low blocks leave first, then normal ones, then those above, the highest last")
   func order() throws {

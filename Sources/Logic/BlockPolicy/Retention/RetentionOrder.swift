@@ -7,6 +7,9 @@
 /// At most `limit` blocks are above normal. When there are as many, whoever is least recently used
 /// among them becomes normal for a newcomer; so the requests of some do not squeeze those of others
 /// out, and what is not used any more does not stay for ever.
+///
+/// Its columns, some 97 bytes a slot, are made for the first block of another level: most pools
+/// never have one.
 @usableFromInline
 package struct RetentionOrder: ~Copyable {
   /// Blocks of other levels than normal. While there are none, nothing else is looked at.
@@ -15,19 +18,38 @@ package struct RetentionOrder: ~Copyable {
   @usableFromInline var aboveCount = 0
   @usableFromInline var limit = 0
   /// By slot: 1 + the priority of a block that is not normal, else 0.
-  @usableFromInline let marks: Column<UInt8>
+  @usableFromInline var marks: Column<UInt8>
   /// By slot, where marked.
-  @usableFromInline let untils: Column<UInt64>
+  @usableFromInline var untils: Column<UInt64>
   @usableFromInline var wheel: DeadlineWheel
   @usableFromInline var low: LeafFirst
   @usableFromInline var high: LeafFirst
   @usableFromInline var highest: LeafFirst
 
+  /// How many slots there are.
+  private let capacity: Int
+  /// Whether there are columns for all slots.
+  private(set) var isOpen = false
+
   /// An order of no blocks.
   init(capacity: Int, tickNanoseconds: UInt64) {
+    self.capacity = capacity
+    marks = Column(zeroed: 0)
+    untils = Column(zeroed: 0)
+    wheel = DeadlineWheel(capacity: 0, tickNanoseconds: tickNanoseconds)
+    low = LeafFirst(capacity: 0)
+    high = LeafFirst(capacity: 0)
+    highest = LeafFirst(capacity: 0)
+  }
+
+  /// Makes the columns, which touches none of their memory.
+  private mutating func open() {
+    isOpen = true
+    marks.deallocate()
+    untils.deallocate()
     marks = Column(zeroed: capacity)
     untils = Column(zeroed: capacity)
-    wheel = DeadlineWheel(capacity: capacity, tickNanoseconds: tickNanoseconds)
+    wheel = DeadlineWheel(capacity: capacity, tickNanoseconds: wheel.tickNanoseconds)
     low = LeafFirst(capacity: capacity)
     high = LeafFirst(capacity: capacity)
     highest = LeafFirst(capacity: capacity)
@@ -51,6 +73,7 @@ package struct RetentionOrder: ~Copyable {
 
   /// The block gets a level, and is in nobody's order: the pool's policy takes it for pinned.
   mutating func enter(_ block: BlockID, _ retention: Retention, after parent: BlockID?) {
+    if !isOpen { open() }
     let slot = block.slot
     count += 1
     if retention.level > .normal { aboveCount += 1 }
