@@ -248,7 +248,6 @@ struct ForecastTests {
       }
     }
     table.update(holdMin: holdMin)
-    let row = ReuseClass.end(0).index * ReuseTable.bucketCount
     // The first age of each bucket.
     let starts = (0...30).map { bucket in
       (0..<100_000 as Range<UInt32>).first { ReuseTable.bucket($0) == bucket } ?? 0
@@ -257,7 +256,7 @@ struct ForecastTests {
       var best: Float = 0
       var (chance, held, unused): (Float, Float, Float) = (0, 0, 1)
       for bucket in first..<30 {
-        let now = table.chances[row + bucket]
+        let now = table.chanceJudgedLast(bucket)
         chance += unused * now
         held += unused * Float(starts[bucket + 1] - starts[bucket]) * (1 - now / 2)
         unused *= 1 - now

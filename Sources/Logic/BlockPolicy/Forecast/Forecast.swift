@@ -259,6 +259,15 @@ public struct Forecast: EvictionPolicy, ~Copyable {
     return slot
   }
 
+  /// The coldest block of the class that victims are being taken from.
+  public mutating func likelyVictim() -> Slot? { order.coldest(of: run.reuse.index) }
+
+  /// The slot's node, and its place in its list.
+  public mutating func prefetch(_ slot: Slot) {
+    nodes.prefetch(slot.index)
+    order.prefetch(slot)
+  }
+
   /// The class to take from; nil when all lists are empty.
   ///
   /// What one request used goes in one run, without a comparison for each block.

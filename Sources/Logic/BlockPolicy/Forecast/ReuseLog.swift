@@ -15,16 +15,28 @@ struct ReuseLog: ~Copyable {
   }
 
   private let entries: Column<Entry>
-  private var nextNumber: UInt32 = 0
+  /// Blocks that were followed so far.
+  private var count = 0
+  /// By bucket of age: the first block, in order, that had not come to its end at the last sweep.
+  private let frontiers: Column<Int>
   /// Only keys whose so many low bits are 0 are followed.
   private var sparseness: UInt32 = 0
 
-  private static let entryCount: UInt32 = 1 << 15
+  private static let entryCount = 1 << 15
   private static let sparsenessMax: UInt32 = 12
 
-  init() { entries = Column(zeroed: Int(Self.entryCount)) }
+  init() {
+    entries = Column(zeroed: Self.entryCount)
+    frontiers = Column(zeroed: ReuseTable.bucketCount)
+  }
 
-  deinit { entries.deallocate() }
+  deinit {
+    entries.deallocate()
+    frontiers.deallocate()
+  }
+
+  @inline(__always)
+  private static func place(_ position: Int) -> Int { position & (entryCount - 1) }
 
   /// Awaits the next use of a block.
   ///
@@ -35,19 +47,21 @@ struct ReuseLog: ~Copyable {
     _ reuse: ReuseClass, tag: UInt32, at now: UInt32, span: UInt32
   ) -> UInt32 {
     guard tag & ((1 << sparseness) - 1) == 0 else { return 0 }
-    let place = Int(nextNumber % Self.entryCount)
+    let place = Self.place(count)
     let last = entries[place]
     if last.round != 0 { adapt(oldestAge: now &- last.start, span: span) }
-    nextNumber &+= 1
-    if nextNumber == 0 { nextNumber = Self.entryCount }
+    count += 1
+    // No number is 0; the places go on as if one had been given.
+    if UInt32(truncatingIfNeeded: count) == 0 { count += Self.entryCount }
+    let number = UInt32(truncatingIfNeeded: count)
     entries[place] = Entry(
-      start: now, round: nextNumber, reuse: reuse, passedCount: 0, isAwaited: true)
-    return nextNumber
+      start: now, round: number, reuse: reuse, passedCount: 0, isAwaited: true)
+    return number
   }
 
   /// Follows fewer when the log forgets too early, and more when it has room.
   private mutating func adapt(oldestAge: UInt32, span: UInt32) {
-    guard nextNumber % (Self.entryCount / 4) == 0 else { return }
+    guard count % (Self.entryCount / 4) == 0 else { return }
     if oldestAge < span, sparseness < Self.sparsenessMax {
       sparseness += 1
     } else if oldestAge / 4 > span, sparseness > 0 {
@@ -59,7 +73,7 @@ struct ReuseLog: ~Copyable {
   @inline(__always)
   mutating func noteUse(_ number: UInt32, at now: UInt32, in table: inout ReuseTable) {
     guard number != 0 else { return }
-    let place = Int((number &- 1) % Self.entryCount)
+    let place = Self.place(Int(number &- 1))
     guard entries[place].round == number, entries[place].isAwaited else { return }
     let bucket = ReuseTable.bucket(now &- entries[place].start)
     pass(place, upTo: bucket, in: &table)
@@ -69,10 +83,21 @@ struct ReuseLog: ~Copyable {
 
   /// Notes the ages that all awaited blocks have reached by now.
   ///
-  /// - Complexity: O(entries).
+  /// Blocks are in order of their start, so those that have come to a bucket's end since the last
+  /// sweep are in a row.
+  ///
+  /// - Complexity: O(1) amortised for each block and bucket that it comes through.
   mutating func sweep(at now: UInt32, in table: inout ReuseTable) {
-    for place in 0..<Int(min(nextNumber, Self.entryCount)) where entries[place].isAwaited {
-      pass(place, upTo: ReuseTable.bucket(now &- entries[place].start), in: &table)
+    for bucket in 1..<ReuseTable.bucketCount {
+      let age = UInt32(ReuseTable.start(of: bucket))
+      var position = max(frontiers[bucket], count - Self.entryCount)
+      while position < count {
+        let place = Self.place(position)
+        guard now &- entries[place].start >= age else { break }
+        if entries[place].isAwaited { pass(place, upTo: bucket, in: &table) }
+        position += 1
+      }
+      frontiers[bucket] = position
     }
   }
 

@@ -12,13 +12,21 @@ struct ReuseTable: ~Copyable {
   /// Buckets of age are half octaves of ticks.
   static let bucketCount = 64
 
+  /// By node (class or group) and bucket; groups are summed up in `update`.
   private let reached: Column<Float>
   private let used: Column<Float>
-  let chances: Column<Float>
+  /// By group and bucket, and behind them a row for the class that is judged.
+  private let chances: Column<Float>
   private let worths: Column<Float>
   private let group: Column<UInt16>
-  /// From the classes up: a group comes behind those that belong to it.
-  private let order: Column<UInt16>
+  /// By node: the one whose worths it has: itself if it was seen, else the nearest group that was.
+  private let rows: Column<UInt16>
+  /// By node: whether blocks of it were seen.
+  private let isSeen: Column<Bool>
+  /// The classes of which blocks were seen, in order.
+  private let seenClasses: Column<UInt16>
+  private var seenCount = 0
+  private var hasNewClass = true
   /// Ticks in each bucket.
   private let widths: Column<Float>
   /// Room for `weigh`.
@@ -33,25 +41,25 @@ struct ReuseTable: ~Copyable {
   private static let trust: Float = 30
   /// What is believed of a kind before anything was seen: used with this chance in each bucket.
   private static let prior: Float = 0.02
+  private static let groups = ReuseClass.count..<ReuseClass.nodeCount
 
   init() {
-    let cells = ReuseClass.nodeCount * Self.bucketCount
-    reached = Column(zeroed: cells)
-    used = Column(zeroed: cells)
-    chances = Column(zeroed: cells)
-    worths = Column(zeroed: cells)
-    group = Column(zeroed: ReuseClass.nodeCount)
-    order = Column(zeroed: ReuseClass.nodeCount)
+    let nodeCount = ReuseClass.nodeCount
+    reached = Column(zeroed: nodeCount * Self.bucketCount)
+    used = Column(zeroed: nodeCount * Self.bucketCount)
+    chances = Column(zeroed: (Self.groups.count + 1) * Self.bucketCount)
+    worths = Column(zeroed: nodeCount * Self.bucketCount)
+    group = Column(zeroed: nodeCount)
+    rows = Column(zeroed: nodeCount)
+    isSeen = Column(zeroed: nodeCount)
+    seenClasses = Column(zeroed: ReuseClass.count)
     widths = Column(zeroed: Self.bucketCount)
     spans = Column(zeroed: Self.bucketCount)
     for bucket in 0..<Self.bucketCount {
       widths[bucket] = Self.start(of: bucket + 1) - Self.start(of: bucket)
     }
-    for (node, above) in ReuseClass.groups().enumerated() { group[node] = UInt16(above) }
-    for place in 0..<order.count {
-      let isClass = place < ReuseClass.count
-      let node = isClass ? place : order.count - 1 - (place - ReuseClass.count)
-      order[place] = UInt16(truncatingIfNeeded: node)
+    for (node, above) in ReuseClass.groups().enumerated() {
+      group[node] = UInt16(truncatingIfNeeded: above)
     }
     update(holdMin: 1)
   }
@@ -62,7 +70,9 @@ struct ReuseTable: ~Copyable {
     chances.deallocate()
     worths.deallocate()
     group.deallocate()
-    order.deallocate()
+    rows.deallocate()
+    isSeen.deallocate()
+    seenClasses.deallocate()
     widths.deallocate()
     spans.deallocate()
   }
@@ -76,7 +86,7 @@ struct ReuseTable: ~Copyable {
   }
 
   /// The first age of a bucket, in ticks.
-  private static func start(of bucket: Int) -> Float {
+  static func start(of bucket: Int) -> Float {
     guard bucket > 1 else { return Float(bucket) }
     let octave = Float(UInt64(1) << UInt64(bucket / 2))
     return bucket % 2 == 0 ? octave : octave * 1.5
@@ -85,67 +95,115 @@ struct ReuseTable: ~Copyable {
   /// The worth of a block of that class at that age.
   @inline(__always)
   func worth(of reuse: ReuseClass, atAge ticks: UInt32) -> Float {
-    worths[reuse.index * Self.bucketCount + Self.bucket(ticks)]
+    worths[Int(rows[reuse.index]) * Self.bucketCount + Self.bucket(ticks)]
   }
 
   /// A block of the class has passed through the bucket without use.
   @inline(__always)
   mutating func notePassed(_ reuse: ReuseClass, bucket: Int) {
-    bucketEnd = max(bucketEnd, bucket + 1)
+    see(reuse, bucket)
     reached[reuse.index * Self.bucketCount + bucket] += 1
   }
 
   /// A block of the class was used in the bucket.
   @inline(__always)
   mutating func noteUsed(_ reuse: ReuseClass, bucket: Int) {
-    bucketEnd = max(bucketEnd, bucket + 1)
+    see(reuse, bucket)
     reached[reuse.index * Self.bucketCount + bucket] += 1
     used[reuse.index * Self.bucketCount + bucket] += 1
     observedCount += 1
+  }
+
+  @inline(__always)
+  private mutating func see(_ reuse: ReuseClass, _ bucket: Int) {
+    bucketEnd = max(bucketEnd, bucket + 1)
+    if !isSeen[reuse.index] { addSeen(reuse.index) }
+  }
+
+  private mutating func addSeen(_ node: Int) {
+    isSeen[node] = true
+    hasNewClass = true
+    var place = seenCount
+    seenCount += 1
+    while place > 0, Int(seenClasses[place - 1]) > node {
+      seenClasses[place] = seenClasses[place - 1]
+      place -= 1
+    }
+    seenClasses[place] = UInt16(truncatingIfNeeded: node)
   }
 
   /// Makes the worths anew from what was seen.
   ///
   /// - Parameter holdMin: Spans shorter than that many ticks are counted as long: the pool cannot
   ///   turn over faster, and a chance in the next instant must not look like a rate.
-  /// - Complexity: O(classes · buckets).
+  /// - Complexity: O(classes that were seen · buckets).
   mutating func update(holdMin: Float) {
-    let buckets = Self.bucketCount
-    for cell in (ReuseClass.count * buckets)..<reached.count {
-      reached[cell] = 0
-      used[cell] = 0
-    }
-    for place in 0..<order.count where Int(group[Int(order[place])]) != Int(order[place]) {
-      let node = Int(order[place])
-      let above = Int(group[node])
-      for bucket in 0..<buckets {
-        reached[above * buckets + bucket] += reached[node * buckets + bucket]
-        used[above * buckets + bucket] += used[node * buckets + bucket]
+    if hasNewClass { findRows() }
+    for node in Self.groups where isSeen[node] {
+      for cell in (node * Self.bucketCount)..<(node * Self.bucketCount + bucketEnd) {
+        reached[cell] = 0
+        used[cell] = 0
       }
     }
-    for place in (0..<order.count).reversed() { judge(Int(order[place]), holdMin: holdMin) }
+    for place in 0..<seenCount { addToGroup(Int(seenClasses[place])) }
+    for node in Self.groups.reversed() where isSeen[node] { addToGroup(node) }
+    // A group before what belongs to it.
+    for node in Self.groups where Int(rows[node]) == node { judge(node, holdMin: holdMin) }
+    for place in 0..<seenCount { judge(Int(seenClasses[place]), holdMin: holdMin) }
     if observedCount > Self.observedMax { fade() }
   }
 
-  private mutating func judge(_ node: Int, holdMin: Float) {
-    let buckets = Self.bucketCount
-    let own = node * buckets
-    let above = Int(group[node])
-    let hasGroup = above != node
-    if hasGroup, !isSeen(node) {
-      for bucket in 0..<buckets {
-        chances[own + bucket] = chances[above * buckets + bucket]
-        worths[own + bucket] = worths[above * buckets + bucket]
+  /// Finds out by whose worths each node goes.
+  private mutating func findRows() {
+    hasNewClass = false
+    for place in 0..<seenCount {
+      var node = Int(seenClasses[place])
+      while Int(group[node]) != node {
+        node = Int(group[node])
+        isSeen[node] = true
       }
-      return
     }
-    for bucket in 0..<buckets {
-      let expected = hasGroup ? chances[above * buckets + bucket] : Self.prior
-      chances[own + bucket] =
+    for node in Self.groups { rows[node] = row(of: node) }
+    for node in 0..<ReuseClass.count { rows[node] = row(of: node) }
+  }
+
+  /// That of the group, which has been found, where the node was not seen.
+  private func row(of node: Int) -> UInt16 {
+    let isOwn = isSeen[node] || Int(group[node]) == node
+    return isOwn ? UInt16(truncatingIfNeeded: node) : rows[Int(group[node])]
+  }
+
+  private mutating func addToGroup(_ node: Int) {
+    let above = Int(group[node])
+    guard above != node else { return }
+    for bucket in 0..<bucketEnd {
+      reached[above * Self.bucketCount + bucket] += reached[node * Self.bucketCount + bucket]
+      used[above * Self.bucketCount + bucket] += used[node * Self.bucketCount + bucket]
+    }
+  }
+
+  /// Where the chances of a group are, or those of the class that is judged.
+  private static func chanceRow(of node: Int) -> Int {
+    bucketCount * (node < ReuseClass.count ? groups.count : node - ReuseClass.count)
+  }
+
+  /// The chance of use in a bucket, of the class that was judged last.
+  func chanceJudgedLast(_ bucket: Int) -> Float {
+    chances[Self.groups.count * Self.bucketCount + bucket]
+  }
+
+  private mutating func judge(_ node: Int, holdMin: Float) {
+    let own = node * Self.bucketCount
+    let row = Self.chanceRow(of: node)
+    let above = Int(group[node])
+    let rowAbove = Self.chanceRow(of: above)
+    for bucket in 0..<bucketEnd {
+      let expected = above != node ? chances[rowAbove + bucket] : Self.prior
+      chances[row + bucket] =
         (used[own + bucket] + Self.trust * expected) / (reached[own + bucket] + Self.trust)
     }
-    weigh(own, holdMin: holdMin)
-    for bucket in bucketEnd..<max(bucketEnd, buckets) {
+    weigh(own, chancesFrom: row, holdMin: holdMin)
+    for bucket in bucketEnd..<max(bucketEnd, Self.bucketCount) {
       worths[own + bucket] = worths[own + bucketEnd - 1]
     }
   }
@@ -155,10 +213,10 @@ struct ReuseTable: ~Copyable {
   /// The best span from a bucket on is that bucket alone, or it and the best span behind it, as
   /// long as that has the better rate; so each bucket's span is put together from those behind it,
   /// and every span is taken up once.
-  private mutating func weigh(_ own: Int, holdMin: Float) {
+  private mutating func weigh(_ own: Int, chancesFrom row: Int, holdMin: Float) {
     var depth = 0
     for bucket in (0..<bucketEnd).reversed() {
-      let now = chances[own + bucket]
+      let now = chances[row + bucket]
       var span = Span(chance: now, held: widths[bucket] * (1 - now / 2), unused: 1 - now)
       while depth > 0, spans[depth - 1].rate > span.rate {
         span.append(spans[depth - 1])
@@ -195,17 +253,14 @@ struct ReuseTable: ~Copyable {
     }
   }
 
-  private func isSeen(_ node: Int) -> Bool {
-    let first = node * Self.bucketCount
-    for bucket in 0..<Self.bucketCount where reached[first + bucket] > 0 { return true }
-    return false
-  }
-
   private mutating func fade() {
     observedCount /= 2
-    for cell in 0..<(ReuseClass.count * Self.bucketCount) {
-      reached[cell] /= 2
-      used[cell] /= 2
+    for place in 0..<seenCount {
+      let first = Int(seenClasses[place]) * Self.bucketCount
+      for cell in first..<(first + bucketEnd) {
+        reached[cell] /= 2
+        used[cell] /= 2
+      }
     }
   }
 }
