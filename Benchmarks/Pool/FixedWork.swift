@@ -12,8 +12,9 @@ public struct FixedWork: Sendable {
 
   /// All there are.
   public static let all: [FixedWork] = [
-    FixedWork(name: "five-step-leaf-first", blocksPerRound: batchSize) { cycle(LeafFirst.self) },
-    FixedWork(name: "five-step-lru", blocksPerRound: batchSize) { cycle(LRU.self) },
+    FixedWork(name: "five-step-leaf-first", blocksPerRound: batchSize) { cycle(.leafFirst) },
+    FixedWork(name: "five-step-lru", blocksPerRound: batchSize) { cycle(.lru) },
+    FixedWork(name: "five-step-forecast", blocksPerRound: batchSize) { cycle(.forecast) },
     FixedWork(name: "match-hit", blocksPerRound: 128) { match(isPresent: true) },
     FixedWork(name: "match-miss", blocksPerRound: 1) { match(isPresent: false) },
   ]
@@ -25,16 +26,16 @@ public struct FixedWork: Sendable {
 
   private static let blockCount = 16_384
 
-  private static func cycle<Policy: EvictionPolicy & ~Copyable>(
-    _ type: Policy.Type
-  ) -> (Int) -> Void {
-    let subject = Box(PoolUnderTest<Policy>(blockCount: blockCount))
+  private static func cycle(_ choice: EvictionChoice) -> (Int) -> Void {
+    let subject = Box(
+      PoolUnderTest(blockCount: blockCount, TierPolicy(choice, capacity: blockCount)))
     subject.value.fill()
     return { subject.value.cycle(batchCount: $0) }
   }
 
   private static func match(isPresent: Bool) -> (Int) -> Void {
-    let subject = Box(PoolUnderTest<LeafFirst>(blockCount: blockCount))
+    let subject = Box(
+      PoolUnderTest(blockCount: blockCount, TierPolicy(.leafFirst, capacity: blockCount)))
     subject.value.fill()
     let keys = (0..<128).map { KeyStream.key(isPresent ? $0 : -1 - $0) }
     var blocks = [BlockID](repeating: .none, count: keys.count)
@@ -43,7 +44,7 @@ public struct FixedWork: Sendable {
 
   private static func match(
     _ keys: [BlockKey], _ blocks: inout [BlockID], _ roundCount: Int,
-    in pool: inout BlockPool<LeafFirst>
+    in pool: inout BlockPool<TierPolicy>
   ) {
     for _ in 0..<roundCount {
       var span = blocks.mutableSpan
@@ -53,8 +54,8 @@ public struct FixedWork: Sendable {
   }
 }
 
-/// A place for what cannot be copied, so that a closure can hold it.
-private final class Box<Value: ~Copyable> {
+/// A place for what cannot be copied, so that closures and arrays can hold it.
+final class Box<Value: ~Copyable> {
   var value: Value
   init(_ value: consuming Value) { self.value = value }
 }

@@ -18,8 +18,6 @@ struct PoolUnderTest<Policy: EvictionPolicy & ~Copyable>: ~Copyable {
   /// Blocks that should have been found and were not, or could not be stored.
   private(set) var missCount = 0
 
-  init(blockCount: Int) { self.init(blockCount: blockCount, Policy(capacity: blockCount)) }
-
   init(blockCount: Int, _ policy: consuming Policy) {
     pool = BlockPool(capacity: blockCount, seed: 7, policy: policy)
     pool.addExtent(0..<UInt32(blockCount))

@@ -2,7 +2,7 @@ import BlockIdentity
 import BlockPolicy
 import BlockPool
 
-/// The steps one by one, on a leaf-first pool; nanoseconds a block.
+/// The steps one by one, under one policy; nanoseconds a block.
 struct StepFigures {
   private(set) var matches: [PoolReport.Match] = []
   private(set) var allocate = Double.infinity
@@ -14,8 +14,9 @@ struct StepFigures {
   /// Enough calls that reading the clock is nothing beside them.
   private static func callCount(_ length: Int) -> Int { max(256, 16_384 / length) }
 
-  init(blockCount: Int) {
-    var subject = PoolUnderTest<LeafFirst>(blockCount: blockCount)
+  init(_ choice: EvictionChoice, blockCount: Int) {
+    var subject = PoolUnderTest(
+      blockCount: blockCount, TierPolicy(choice, capacity: blockCount))
     subject.fill()
     for length in [8, 32, 128, 2048] where length * 2 <= blockCount {
       measureMatch(length, &subject)
@@ -26,7 +27,7 @@ struct StepFigures {
 
   /// Prefixes that begin anywhere, and were stored as sequences.
   private mutating func measureMatch(
-    _ length: Int, _ subject: inout PoolUnderTest<LeafFirst>
+    _ length: Int, _ subject: inout PoolUnderTest<TierPolicy>
   ) {
     let capacity = subject.pool.capacity
     let callCount = Self.callCount(length)
@@ -59,34 +60,34 @@ struct StepFigures {
   }
 
   private func match(
-    _ keys: [BlockKey], _ row: inout [BlockID], in pool: inout BlockPool<LeafFirst>
+    _ keys: [BlockKey], _ row: inout [BlockID], in pool: inout BlockPool<TierPolicy>
   ) -> Int {
     var span = row.mutableSpan
     return pool.matchPrefix(keys.span, into: &span)
   }
 
   private func allocate(
-    _ row: inout [BlockID], _ evicted: inout [Evicted], in pool: inout BlockPool<LeafFirst>
+    _ row: inout [BlockID], _ evicted: inout [Evicted], in pool: inout BlockPool<TierPolicy>
   ) throws(PoolError) {
     var span = row.mutableSpan
     try pool.allocate(into: &span, partCount: 1, evicted: &evicted)
   }
 
   private func register(
-    _ row: inout [BlockID], _ keys: [BlockKey], in pool: inout BlockPool<LeafFirst>
+    _ row: inout [BlockID], _ keys: [BlockKey], in pool: inout BlockPool<TierPolicy>
   ) throws(PoolError) {
     var span = row.mutableSpan
     try pool.register(&span, as: keys.span, after: nil, filled: true)
   }
 
   private mutating func release(
-    _ row: [BlockID], _ subject: inout PoolUnderTest<LeafFirst>
+    _ row: [BlockID], _ subject: inout PoolUnderTest<TierPolicy>
   ) {
     do throws(PoolError) { try subject.pool.release(row.span) } catch { missCount += 1 }
   }
 
   /// Batches of one sequence each, as many as a quarter of the pool holds.
-  private mutating func measureSteps(_ subject: inout PoolUnderTest<LeafFirst>) {
+  private mutating func measureSteps(_ subject: inout PoolUnderTest<TierPolicy>) {
     let batchCount = min(4096, subject.pool.capacity / 4 / batchSize)
     let count = batchCount * batchSize
     var rows = Self.rows(batchCount, batchSize)

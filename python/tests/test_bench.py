@@ -18,11 +18,24 @@ def test_the_pool_is_measured_beside_its_yardstick(binaries):
     assert [report["blocks"] for report in reports] == [16384, 24576]
     for report in reports:
         assert report["five_step_ns"] > 0 and report["baseline_unordered_map_ns"] > 0
-        assert report["bytes_per_block"] <= 96
-        assert report["bytes_allocated_after_open"] == 0
         assert report["missed_blocks"] == 0
-        assert [match["length"] for match in report["match"]] == [8, 32, 128, 2048]
-        assert {policy["name"] for policy in report["policies"]} >= {"lru", "leaf-first"}
+        policies = report["policies"]
+        assert {policy["name"] for policy in policies} == {"lru", "leaf-first", "forecast"}
+        for policy in policies:
+            assert policy["five_step_ns"] > 0 and policy["allocate_ns"] > 0
+            assert policy["bytes_allocated_after_open"] == 0
+            assert [match["length"] for match in policy["match"]] == [8, 32, 128, 2048]
+        # The figures of the whole are those of the policy that nodes have.
+        for key in ("five_step_ns", "ratio", "bytes_per_block"):
+            assert report[key] == policies[0][key]
+
+
+def test_a_block_takes_few_bytes_under_every_policy(binaries):
+    report = json.loads(bench("--blocks", "131072", "--json").stdout)
+    sizes = {policy["name"]: policy["bytes_per_block"] for policy in report["policies"]}
+    assert max(sizes.values()) <= 96, sizes
+    # The columns of keys, buckets, states and links are in it.
+    assert min(sizes.values()) > 16 + 9 + 12 + 8, sizes
 
 
 def test_a_size_that_is_none_is_refused(binaries):

@@ -7,6 +7,9 @@ public enum EvictionChoice: String, CaseIterable, Sendable {
   /// What is expected to be used least goes first, as learnt on line.
   case forecast
 
+  /// What a node's tiers use unless they are told otherwise.
+  public static let standard = EvictionChoice.leafFirst
+
   /// All names, as they are listed to people.
   public static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
 }

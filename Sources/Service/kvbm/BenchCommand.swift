@@ -43,26 +43,26 @@ struct BenchCoreCommand: ParsableCommand {
   }
 
   private func print(_ report: PoolReport) {
-    printLine("\(TextTable.grouped(report.blocks)) blocks")
-    var rows = [
-      ["five-step cycle, leaf-first", "\(Self.text(report.fiveStepNs)) ns a block"],
-      ["the same, unordered_map + list", "\(Self.text(report.baselineUnorderedMapNs)) ns a block"],
-      ["ratio", Self.text(report.ratio, digits: 2)],
-    ]
-    for policy in report.policies {
-      let time = Self.text(policy.fiveStepNs)
-      rows.append(["the cycle, tier set to \(policy.name)", "\(time) ns a block"])
+    printLine("\(TextTable.grouped(report.blocks)) blocks; nanoseconds a block, of a miss a call")
+    let yardstick = Self.text(report.baselineUnorderedMapNs)
+    printLine("  five-step cycle on unordered_map + list: \(yardstick) ns")
+    let policies = report.policies
+    func row(_ name: String, _ figure: (PoolReport.Policy) -> String) -> [String] {
+      [name] + policies.map(figure)
     }
-    for match in report.match {
-      rows.append(["match of \(match.length), hit", "\(Self.text(match.hitNs)) ns a block"])
-      rows.append(["match of \(match.length), miss", "\(Self.text(match.missCallNs)) ns a call"])
+    var rows = [
+      row("", \.name), row("five-step cycle") { Self.text($0.fiveStepNs) },
+      row("ratio") { Self.text($0.ratio, digits: 2) },
+    ]
+    for (place, match) in (policies.first?.match ?? []).enumerated() {
+      rows.append(row("match of \(match.length), hit") { Self.text($0.match[place].hitNs) })
+      rows.append(row("match of \(match.length), miss") { Self.text($0.match[place].missCallNs) })
     }
     rows += [
-      ["allocate with eviction", "\(Self.text(report.allocateNs)) ns a block"],
-      ["register", "\(Self.text(report.registerNs)) ns a block"],
-      ["release", "\(Self.text(report.releaseNs)) ns a block"],
-      ["metadata", "\(Self.text(report.bytesPerBlock)) bytes a block"],
-      ["allocated after open", "\(report.bytesAllocatedAfterOpen) bytes"],
+      row("allocate with eviction") { Self.text($0.allocateNs) },
+      row("register") { Self.text($0.registerNs) }, row("release") { Self.text($0.releaseNs) },
+      row("metadata, bytes a block") { Self.text($0.bytesPerBlock) },
+      row("allocated after open, bytes") { String($0.bytesAllocatedAfterOpen) },
     ]
     for line in TextTable.lines(rows) { printLine("  \(line)") }
   }
