@@ -107,8 +107,21 @@ struct TierReplayTests {
     #expect(milliseconds == [10, 110, 1000, 2000])
     #expect(result.recomputed.sum == 5000 * 1_000_000)
     #expect(result.recomputed.mean == 1250 * 1_000_000)
+    #expect(result.prefillSavedNanoseconds == 2 * 1000 * 1_000_000)
     #expect(result.spanNanoseconds == 180 * Self.second)
     #expect(result.writesPerDay?.rounded() == 14_400.0)
+  }
+
+  @Test("What stands before a token makes it slower to compute")
+  func context() throws {
+    let trace = timed([Array(0..<10), Array(0..<20)], every: 60)
+    var setup = setup(host: 100, disk: 0)
+    setup.prefillContext = Double(10 * setup.blockTokens)
+    let result = try trace.replay(over: setup)
+    // 100 ms a block by itself; the first ten take 1.5 times as long, those behind them 2.5 times.
+    #expect(result.recomputed.sum == UInt64(1500 + 4000) * 1_000_000)
+    #expect(result.prefillSavedNanoseconds == 1500 * 1_000_000)
+    #expect(result.served.sum == UInt64(1500 + 10 + 2500) * 1_000_000)
   }
 
   @Test("A disk too slow for the staging deadline brings what it can by then")

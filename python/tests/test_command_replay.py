@@ -126,6 +126,8 @@ def test_the_engine_over_tiers_has_the_hits_of_the_pool_and_more_from_disk(binar
         assert row["served"]["mean_seconds"] < row["recomputed"]["mean_seconds"]
         hits = row["host_hit_blocks"] + row["disk_hit_blocks"]
         assert row["loaded_bytes"] == hits * 2 * 2**20
+        # 512 tokens a block, 5,000 of them a second.
+        assert abs(row["prefill_saved_seconds"] - hits * 512 / 5000) < 0.01
         if row["disk_blocks"]:
             # Nearly all that a single tier of this size would have.
             assert 0.33 < row["hit_rate"] < 0.36
@@ -150,6 +152,8 @@ def test_the_engine_over_tiers_has_the_hits_of_the_pool_and_more_from_disk(binar
             "--disk-speed fast must be bytes a second",
         ),
         (["--disk-blocks", "4", "--prefill-speed", "0"], "--prefill-speed 0 must be tokens"),
+        (["--prefill-context", "1000"], "--prefill-context is for --through engine"),
+        (["--disk-blocks", "4", "--prefill-context", "0"], "--prefill-context 0.0 must be tokens"),
         (["--disk-blocks", "4", "--block-bytes", "2GiB"], "--block-bytes 2GiB must be a size"),
         (["--disk-blocks", "4", "--eviction", "s3-fifo"], "s3-fifo is no policy of a node"),
         (["--disk-blocks", "4", "--plot", "/tmp/x.svg"], "--plot draws hit rates of a pool"),

@@ -28,6 +28,13 @@ struct ReplayTierOptions: ParsableArguments {
   @Option(help: "How fast prompts are computed, as in 5000tok/s (the default).")
   var prefillSpeed: String?
 
+  @Option(
+    help: """
+      So many tokens before it make a token take twice as long to compute, as in 30000; by default \
+      they make no difference.
+      """)
+  var prefillContext: Double?
+
   @Option(help: "Bytes of one block, as in 2MiB (the default).")
   var blockBytes: String?
 
@@ -47,6 +54,7 @@ struct ReplayTierOptions: ParsableArguments {
         ("--disk-blocks", diskBlocks), ("--host-speed", hostSpeed), ("--disk-speed", diskSpeed),
         ("--prefill-speed", prefillSpeed), ("--block-bytes", blockBytes),
         ("--disk-admission", diskAdmission), ("--disk-write-budget", diskWriteBudget),
+        ("--prefill-context", prefillContext.map { "\($0)" }),
       ] where value != nil {
         throw ValidationError("\(name) is for --through engine: a pool has one tier and no clock")
       }
@@ -62,6 +70,7 @@ struct ReplayTierOptions: ParsableArguments {
         if let hostSpeed { setup.hostSpeed = try Self.speed(hostSpeed, "--host-speed") }
         if let diskSpeed { setup.diskSpeed = try Self.speed(diskSpeed, "--disk-speed") }
         if let prefillSpeed { setup.prefillSpeed = try Self.tokens(prefillSpeed) }
+        setup.prefillContext = try prefillContext.map(Self.context)
         if let blockBytes { setup.blockBytes = try Self.size(blockBytes) }
         setup.diskAdmission = admission
         if let diskWriteBudget { setup.writeBudgetBytes = try Self.budget(diskWriteBudget) }
@@ -108,6 +117,13 @@ struct ReplayTierOptions: ParsableArguments {
     let number = text.hasSuffix("tok/s") ? String(text.dropLast(5)) : text
     guard let tokens = Double(number), tokens > 0, tokens.isFinite else {
       throw ValidationError("--prefill-speed \(text) must be tokens a second, as in 5000tok/s")
+    }
+    return tokens
+  }
+
+  private static func context(_ tokens: Double) throws -> Double {
+    guard tokens > 0, tokens.isFinite else {
+      throw ValidationError("--prefill-context \(tokens) must be tokens, as in 30000")
     }
     return tokens
   }

@@ -12,7 +12,7 @@ struct ReplayTierRow: Encodable {
     case hostHitBlocks, diskHitBlocks, hitRate
     case loadedBytes, storedBytes, readBytes, writtenBytes, writtenBytesPerDay
     case hostEvictions, diskEvictions, writesDropped, writesLapsed, stagingExpired
-    case served, recomputed, operations, seconds, operationsPerSecond
+    case prefillSavedSeconds, served, recomputed, operations, seconds, operationsPerSecond
   }
 
   func encode(to encoder: any Encoder) throws {
@@ -38,6 +38,7 @@ struct ReplayTierRow: Encodable {
     try fields.encode(counters.writesDropped, forKey: .writesDropped)
     try fields.encode(counters.writesLapsed, forKey: .writesLapsed)
     try fields.encode(counters.stagingExpired, forKey: .stagingExpired)
+    try fields.encode(savedSeconds.rounded(to: 3), forKey: .prefillSavedSeconds)
     try fields.encode(Times(result.served), forKey: .served)
     try fields.encode(Times(result.recomputed), forKey: .recomputed)
     try fields.encode(result.operationCount, forKey: .operations)
@@ -67,6 +68,8 @@ struct ReplayTierRow: Encodable {
     }
   }
 
+  private var savedSeconds: Double { Double(result.prefillSavedNanoseconds) / 1e9 }
+
   private var operationsPerSecond: Double { Double(result.operationCount) / max(seconds, 1e-9) }
 
   private var writtenBytesPerDay: Int? {
@@ -79,7 +82,7 @@ struct ReplayTierRow: Encodable {
   static func table(_ rows: [ReplayTierRow]) -> [[String]] {
     let head = [
       "policy", "host", "disk", "admission", "host hits", "disk hits", "hit rate", "loaded", "read",
-      "written", "written a day", "load and compute: mean / p50 / p90",
+      "written", "written a day", "prefill saved", "load and compute: mean / p50 / p90",
     ]
     let recomputed = rows.first.map { row in
       ["computed whole"] + Array(repeating: "", count: head.count - 2)
@@ -97,7 +100,8 @@ struct ReplayTierRow: Encodable {
       ReplayRow.percent(result.hitRate), "\(ByteSize(bytes: bytes(counters.blocksLoaded)))",
       "\(ByteSize(bytes: bytes(counters.blocksStaged)))",
       "\(ByteSize(bytes: bytes(counters.blocksWritten)))",
-      writtenBytesPerDay.map { "\(ByteSize(bytes: $0))" } ?? "-", Times(result.served).text,
+      writtenBytesPerDay.map { "\(ByteSize(bytes: $0))" } ?? "-",
+      "\(TextTable.grouped(Int(savedSeconds.rounded()))) s", Times(result.served).text,
     ]
   }
 }

@@ -77,9 +77,10 @@ public struct TierReplay: ~Copyable {
     let diskCount = readPositions.count { $0 < loadedCount }
     totals.diskHitCount += diskCount
     totals.hostHitCount += loadedCount - diskCount
+    totals.prefillSavedNanoseconds += setup.prefillNanoseconds(loadedCount)
     totals.served.add(
       waited + setup.hostNanoseconds(loadedCount)
-        + setup.prefillNanoseconds(promptCount - loadedCount))
+        + setup.prefillNanoseconds(promptCount - loadedCount, behind: loadedCount))
     totals.recomputed.add(setup.prefillNanoseconds(promptCount))
     if let fault = engine.fault { throw fault }
   }

@@ -14,6 +14,8 @@ public struct TierResult: Equatable, Sendable {
   public var counters = Counters()
   /// From the first request's arrival to the last one's; 0 when the trace has no times.
   public var spanNanoseconds: UInt64 = 0
+  /// What computing all that was loaded would have taken.
+  public var prefillSavedNanoseconds: UInt64 = 0
   /// By request: until its prompt's KV is there, loaded and computed; and computed alone.
   public var served = TimeDistribution()
   public var recomputed = TimeDistribution()

@@ -20,8 +20,10 @@ public struct TierSetup: Equatable, Sendable {
   public var hostSpeed = 10e9
   /// From disk to host memory, and the other way, in bytes a second; neither slows the other.
   public var diskSpeed = 2e9
-  /// Tokens of a prompt that are computed in a second.
+  /// Tokens of a prompt's beginning that are computed in a second.
   public var prefillSpeed = 5_000.0
+  /// So many tokens before it make a token take twice as long; nil when they make no difference.
+  public var prefillContext: Double?
 
   /// Tiers of so many blocks, at usual speeds.
   public init(hostBlocks: Int, diskBlocks: Int) {
@@ -37,8 +39,12 @@ public struct TierSetup: Equatable, Sendable {
 
   func diskNanoseconds(_ blocks: Int) -> UInt64 { nanoseconds(blocks, at: diskSpeed) }
 
-  func prefillNanoseconds(_ blocks: Int) -> UInt64 {
-    UInt64(Double(blocks * blockTokens) / prefillSpeed * 1e9)
+  /// To compute so many blocks behind others.
+  func prefillNanoseconds(_ blocks: Int, behind start: Int = 0) -> UInt64 {
+    let tokens = Double(blocks * blockTokens)
+    let before = Double(start * blockTokens) + tokens / 2
+    let share = 1 + before / (prefillContext ?? .infinity)
+    return UInt64(tokens * share / prefillSpeed * 1e9)
   }
 
   private func nanoseconds(_ blocks: Int, at speed: Double) -> UInt64 {
