@@ -76,6 +76,36 @@ struct AdmissionTests {
     #expect(rig.engine.counters.writesNotAdmitted == 2)
   }
 
+  @Test("A tier lets in what its request calls worth enough, at any of its offers")
+  func priority() throws {
+    var rig = try Rig(
+      disk: 8, hostAdmission: PriorityThreshold(25), diskAdmission: PriorityThreshold(60))
+    rig.engine.retain(request(1), [RetentionRange(positions: 0..<Int.max, priority: 24)])
+    _ = try rig.store(request(1), keys(0..<2))
+    #expect(refusals(rig, .host) == [.policy, .policy])
+    _ = try rig.store(request(2), keys(0..<2))
+    try rig.finishAll()
+    #expect(rig.counts(.host).cached == 2 && rig.counts(.disk).free == 8)
+    #expect(rig.engine.counters.writesNotAdmitted == 2)
+    // What is worth so much behind them keeps its beginning.
+    rig.engine.retain(request(3), [RetentionRange(positions: 2..<3, priority: 60)])
+    _ = try rig.store(request(3), keys(0..<4))
+    try rig.finishAll()
+    #expect(rig.counts(.host).cached == 4 && rig.counts(.disk).cached == 3)
+  }
+
+  @Test("What is worth enough is paid for from the write budget like all else")
+  func priorityAndBudget() throws {
+    let budget = WriteBudget(bytesPerDay: 86_400_000_000_000, burstNanoseconds: 192)
+    var rig = try Rig(disk: 8, diskAdmission: PriorityThreshold(60), writeBudget: budget)
+    try rig.tick(after: 1)
+    try rig.tick(after: 1_000)
+    rig.engine.retain(request(1), [RetentionRange(positions: 0..<5, priority: 70)])
+    _ = try rig.store(request(1), keys(0..<8))
+    try rig.finishAll()
+    #expect(rig.counts(.disk).cached == 3 && rig.engine.counters.writesNotAdmitted == 3)
+  }
+
   @Test("A second sight while the store is under way counts")
   func secondSightInFlight() throws {
     var rig = try Rig(disk: 8, diskAdmission: Self.seenTwice)

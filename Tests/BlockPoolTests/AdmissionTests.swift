@@ -13,11 +13,28 @@ struct AdmissionTests {
   @Test("Every policy has a name, and everything is admitted by AdmitAll")
   func names() {
     #expect(AdmissionChoice(rawValue: "seen-twice") == .seenTwice)
-    #expect(AdmissionChoice(rawValue: "twice") == nil)
+    #expect(AdmissionChoice(rawValue: "priority:60") == .priority(60))
+    for name in ["twice", "", "priority:", "priority:0", "priority:101", "priority:060"] {
+      #expect(AdmissionChoice(rawValue: name) == nil, "\(name)")
+    }
+    for choice in [AdmissionChoice.all, .seenTwice, .priority(1), .priority(100)] {
+      #expect(AdmissionChoice(rawValue: choice.rawValue) == choice)
+    }
     var all = AdmissionChoice.all.makePolicy()
     var twice = AdmissionChoice.seenTwice.makePolicy()
     let (first, second) = (all.admits(candidate(0)), twice.admits(candidate(0)))
     #expect(first && !second)
+  }
+
+  @Test("A block comes in that is called worth as much as the threshold, and none that is not")
+  func priority() {
+    var policy = AdmissionChoice.priority(60).makePolicy()
+    for priority in 0...100 {
+      let candidate = AdmissionCandidate(
+        key: BlockKey(high: 1, low: 1), bytes: 1, priority: priority, now: 0)
+      let isAdmitted = policy.admits(candidate)
+      #expect(isAdmitted == (priority >= 60), "\(priority)")
+    }
   }
 
   @Test("A key is admitted from its second sight on")

@@ -23,9 +23,14 @@ struct NodeAdmissionTests {
     return try #require(explanation.requests.first?.reason)
   }
 
-  /// Offers a prompt's blocks once, as a request of its own.
-  private func offer(_ engine: TestEngine, _ number: Int) {
+  /// Offers a prompt's blocks once, as a request of its own that may call them worth something.
+  private func offer(_ engine: TestEngine, _ number: Int, priority: UInt32? = nil) {
     let request = engine.begin(prompt(number))
+    if let priority {
+      var said = kvbm_retention(
+        first_block: 0, end_block: .max, priority: priority, duration_ms: 0, pin: 0)
+      #expect(kvbm_request_retain(engine.scheduler, request, &said) == 0)
+    }
     for block in 0..<blockCount { engine.fill(8 + block, seed: UInt64(number * 10 + block)) }
     engine.store(request, blockCount, from: 8)
     kvbm_request_end(engine.scheduler, request)
@@ -103,6 +108,36 @@ struct NodeAdmissionTests {
     #expect(try status(node).counters["stores_not_admitted"] == blockCount)
     offer(engine, 1)
     #expect(try loaded(engine, 1) == blockCount)
+    engine.close()
+    #expect(node.waitForEnd())
+  }
+
+  @Test("What is not called worth enough is in neither tier, and the node says why")
+  func priority() throws {
+    let node = try TestNode()
+    try node.start(diskBytes: 16 << 20) {
+      $0.hostAdmission = .priority(60)
+      $0.disk?.admission = .priority(80)
+    }
+    let engine = TestEngine(socketPath: node.socketPath)
+    #expect(engine.attach() == 0)
+    try waitForRoom(node)
+    offer(engine, 1)
+    offer(engine, 2, priority: 59)
+    #expect(try loaded(engine, 1) == 0 && loaded(engine, 2) == 0)
+    #expect(
+      try reason(node)
+        == "not admitted to host memory 0 s ago: its request called it worth less than 60")
+    offer(engine, 3, priority: 60)
+    offer(engine, 4, priority: 80)
+    try waitForWrites(node)
+    #expect(try loaded(engine, 3) == blockCount && loaded(engine, 4) == blockCount)
+    let figures = try status(node)
+    #expect(figures.counters["stores_not_admitted"] == 2 * blockCount)
+    #expect(figures.counters["writes_not_admitted"] == blockCount)
+    #expect(figures.counters["blocks_written"] == blockCount)
+    #expect(figures.lines.contains("host   admits priority:60"))
+    #expect(figures.lines.contains("disk   admits priority:80"))
     engine.close()
     #expect(node.waitForEnd())
   }

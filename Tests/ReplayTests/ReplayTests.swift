@@ -77,13 +77,15 @@ struct ReplayTests {
     let trace = try trace(requests)
     for capacity in [9, 20, 200] {
       let result = try PolicyName.lru.replay(
-        trace, blockCount: capacity, admission: .seenTwice)
+        trace, blockCount: capacity, admission: .choice(.seenTwice))
       let naive = naiveSelectiveHits(requests, capacity: capacity)
       #expect(result.hitCount == naive.hits && result.storedCount == naive.stored)
     }
   }
 
-  @Test("Whatever comes in, pool and counts agree", arguments: AdmissionName.allCases)
+  @Test(
+    "Whatever comes in, pool and counts agree",
+    arguments: [AdmissionName.all, .choice(.seenTwice), .tinyLFU])
   func admission(name: AdmissionName) throws {
     let requests = requests(600, depth: 9, seed: 5)
     let trace = try trace(requests)
@@ -93,6 +95,22 @@ struct ReplayTests {
       #expect(result.storedCount + result.hitCount <= result.blockCount)
       #expect(result.declinedCount > 0 || name == .all)
     }
+  }
+
+  @Test("What is worth less than the threshold is as if it were not stored")
+  func priority() throws {
+    let requests = requests(400, depth: 6, seed: 7)
+    let all = try trace(requests)
+    var mixed = Trace()
+    for request in 0..<all.requestCount {
+      mixed.append(all.keys[all.range(of: request)], priority: request % 2 == 0 ? 80 : 20)
+    }
+    let few = try PolicyName.lru.replay(
+      mixed, blockCount: 10_000, admission: .choice(.priority(60)))
+    let most = try PolicyName.lru.replay(mixed, blockCount: 10_000, admission: .all)
+    let stored = Set((0..<all.requestCount).filter { $0 % 2 == 0 }.flatMap { requests[$0] })
+    #expect(few.storedCount == stored.count && most.storedCount > few.storedCount)
+    #expect(few.hitCount < most.hitCount)
   }
 
   /// The best of all ways to keep blocks, by trying every one.

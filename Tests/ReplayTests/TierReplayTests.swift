@@ -51,6 +51,25 @@ struct TierReplayTests {
     }
   }
 
+  @Test("What is called worth less than a tier's threshold does not come into it")
+  func priority() throws {
+    var trace = Trace()
+    for round in 0..<2 {
+      for number in 0..<10 {
+        let blocks = keys((0..<4).map { number * 4 + $0 })
+        let arrival = UInt64(round * 10 + number) * 10 * Self.second
+        trace.append(blocks, arrival: arrival, priority: number < 3 ? 80 : 20)
+      }
+    }
+    var setup = setup(host: 100, disk: 100)
+    setup.diskAdmission = .priority(60)
+    let written = try trace.replay(over: setup)
+    #expect(written.counters.blocksWritten == 12 && written.hostHitCount == 40)
+    setup.hostAdmission = .priority(60)
+    let stored = try trace.replay(over: setup)
+    #expect(stored.counters.blocksStored == 12 && stored.hostHitCount == 12)
+  }
+
   @Test("Host memory that holds all gives back all that was seen before", arguments: [true, false])
   func everythingFits(isTimed: Bool) throws {
     let requests = requests(300, seed: 3)

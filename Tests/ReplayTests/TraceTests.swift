@@ -59,6 +59,19 @@ struct TraceTests {
     #expect(error?.reason == "\"prompt_blocks\" is -1")
   }
 
+  @Test("A recording says what requests called their blocks worth, where they did")
+  func priorities() throws {
+    func line(_ time: Int, _ rest: String) -> String {
+      "{\"timestamp\":\(time),\(rest)\"keys\":[\"\(String(repeating: "1", count: 32))\"]}\n"
+    }
+    let text = line(3, "") + line(2, "\"priority\":90,") + line(1, "\"priority\":0,")
+    #expect(try trace(text, as: .keys).priorities == [0, 90, 50])
+    let error = #expect(throws: TraceError.self) {
+      try Trace(parsing: Array("{\"keys\": [], \"priority\": 101}".utf8), as: .keys)
+    }
+    #expect(error?.reason == "\"priority\" is 101")
+  }
+
   @Test(
     "A line that is wrong is named, with what would be right",
     arguments: [

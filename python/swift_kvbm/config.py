@@ -7,6 +7,7 @@ would be right. A key in the JSON wins over its variable.
 import difflib
 import logging
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +24,9 @@ COPY_THREADS_MAX = 64
 RECORD_LIMIT_DEFAULT_BYTES = 2**30
 # What can leave a full tier; which one is the default is the node's affair.
 EVICTIONS = ("lru", "leaf-first", "forecast")
-# What comes into a tier; the first one is the default.
+# What comes into a tier; the first one is the default. Beside them "priority:N".
 ADMISSIONS = ("all", "seen-twice")
+PRIORITY_ADMISSION = re.compile(r"priority:([1-9][0-9]?|100)")
 WRITE_BUDGET_MIN_BYTES = 2**30
 
 # JSON key -> variable.
@@ -144,8 +146,8 @@ def parse_settings(extra: Mapping[str, Any], environment: Mapping[str, str]) -> 
         synchronous_loads=_choice(flat, "synchronous_loads", ("auto", "never")) == "auto",
         host_eviction=_eviction(flat, "host.eviction"),
         disk_eviction=_eviction(flat, "disk.eviction"),
-        host_admission=_choice(flat, "host.admission", ADMISSIONS),
-        disk_admission=_choice(flat, "disk.admission", ADMISSIONS),
+        host_admission=_admission(flat, "host.admission"),
+        disk_admission=_admission(flat, "disk.admission"),
         disk_write_budget_bytes=_write_budget(flat),
     )
 
@@ -234,6 +236,18 @@ def _choice(flat: Mapping[str, Any], key: str, choices: tuple[str, ...]) -> str:
         wanted = " or ".join(f'"{choice}"' for choice in choices)
         raise ValueError(f"KVBM: {key} = {value!r} must be {wanted}")
     return str(value)
+
+
+def _admission(flat: Mapping[str, Any], key: str) -> str:
+    value = flat.get(key, ADMISSIONS[0])
+    if not isinstance(value, str) or not (
+        value in ADMISSIONS or PRIORITY_ADMISSION.fullmatch(value)
+    ):
+        wanted = ", ".join(f'"{choice}"' for choice in ADMISSIONS)
+        raise ValueError(
+            f'KVBM: {key} = {value!r} must be {wanted}, or "priority:N" with N from 1 to 100'
+        )
+    return value
 
 
 def _write_budget(flat: Mapping[str, Any]) -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from swift_kvbm._native import KEY_BYTES
 from swift_kvbm.log import LOGGER, once
+from swift_kvbm.retention import PRIORITY_NORMAL
 from swift_kvbm.sizes import format_size
 
 # Lines wait this long at most until they are written.
@@ -44,14 +45,17 @@ class Entry:
     # At its first step: in vLLM's own cache; loaded behind them. The others were computed.
     device_blocks: int
     loaded_blocks: int
+    # What it called all of its blocks worth, 0 to 100.
+    priority: int = PRIORITY_NORMAL
 
     def line(self) -> bytes:
         """The line that `kvbm replay` reads."""
         keys = self.keys.hex(",", -KEY_BYTES).replace(",", '","')
+        priority = "" if self.priority == PRIORITY_NORMAL else f'"priority":{self.priority},'
         return (
             f'{{"timestamp":{self.arrival * 1000:.3f},"prompt_blocks":{self.prompt_blocks},'
             f'"device_blocks":{self.device_blocks},"loaded_blocks":{self.loaded_blocks},'
-            f'"keys":["{keys}"]}}\n'
+            f'{priority}"keys":["{keys}"]}}\n'
         ).encode()
 
 

@@ -75,6 +75,14 @@ def requested(request: Any, tally: Tally) -> list[Range]:
     return []
 
 
+def priority_of_all(ranges: list[Range]) -> int:
+    """What a request calls all of its blocks worth; what is said of parts alone is left out."""
+    return max(
+        (item.priority for item in ranges if item.start == 0 and item.end is None),
+        default=PRIORITY_NORMAL,
+    )
+
+
 def _ranges(said: Any) -> list[Range]:
     if not isinstance(said, Mapping):
         raise ValueError(f'{_shown(said)} is not an object, as in {{"priority": 90}}')

@@ -23,7 +23,7 @@ from swift_kvbm.metadata import KVBMMetadata, KVBMWorkerMetadata, Load
 from swift_kvbm.metrics import Tally
 from swift_kvbm.pace import PrefillPace
 from swift_kvbm.recording import Entry, Recorder
-from swift_kvbm.retention import requested
+from swift_kvbm.retention import priority_of_all, requested
 from swift_kvbm.sequence import Identities, Sequence, warn_uncached
 
 EPOCH_BYTES = 16
@@ -327,7 +327,8 @@ class SchedulerHalf:
         self._append(sequence, count * self._block_tokens)
         keys = self._native.keys(sequence.handle, 0, count)
         prompt = min(count, request.num_prompt_tokens // self._block_tokens)
-        recorder.add(Entry(request.arrival_time, keys, prompt, *sequence.found))
+        worth = priority_of_all(sequence.retention)
+        recorder.add(Entry(request.arrival_time, keys, prompt, *sequence.found, worth))
 
     def reset(self) -> None:
         """What is stored from now on is not exchangeable with what was stored before.

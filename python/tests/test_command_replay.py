@@ -73,6 +73,14 @@ def test_what_is_written_to_disk_is_played_on_the_engine(binaries) -> None:
     # A disk of the host tier's size that takes everything has nothing else.
     assert everything["disk_hit_blocks"] < 1_000 < 15_000 < twice["disk_hit_blocks"]
     assert twice["written_bytes"] * 4 < everything["written_bytes"]
+    # Nobody says anything of a priority in that trace: all or nothing is above a threshold, but for
+    # blocks whose parents have left, which no policy but "all" lets in.
+    valued = replay(*common[:-1], "priority:50,priority:51", "--json")
+    assert valued.returncode == 0, valued.stderr
+    normal, above = json.loads(valued.stdout)["results"]
+    assert 0.999 < normal["written_bytes"] / everything["written_bytes"] <= 1
+    assert above["written_bytes"] == 0
+    assert above["disk_admission"] == "priority:51"
     # What a day's budget pays for, of an hour's trace: a twenty-fourth.
     budget = replay(*common[:-1], "all", "--disk-write-budget", "100GiB", "--json")
     assert budget.returncode == 0, budget.stderr
@@ -91,6 +99,27 @@ def test_what_comes_in_is_played_beside_what_leaves(binaries) -> None:
     assert (twice["hit_blocks"], twice["stored_blocks"]) == (47_773, 57_937)
 
 
+def test_what_requests_call_their_blocks_worth_is_played(binaries, tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    trace.write_text(
+        "".join(
+            f'{{"timestamp":{time},{said}"keys":["{name * 32}"]}}\n'
+            for time, said, name in [
+                (1, "", "1"),
+                (2, '"priority":80,', "2"),
+                (3, "", "1"),
+                (4, '"priority":80,', "2"),
+            ]
+        )
+    )
+    common = [str(trace), "--format", "keys", "--host-blocks", "10", "--admission", "priority:60"]
+    for way in ([], ["--through", "engine"]):
+        done = replay(*common, *way, "--json")
+        assert done.returncode == 0, done.stderr
+        row = json.loads(done.stdout)
+        assert row.get("hit_blocks", row.get("host_hit_blocks")) == 1, way
+
+
 @pytest.mark.parametrize(
     ("text", "arguments", "code", "reason"),
     [
@@ -99,6 +128,12 @@ def test_what_comes_in_is_played_beside_what_leaves(binaries) -> None:
         (None, [], 66, "No such file"),
         ('{"hash_ids": [1]}', ["--eviction", "none"], 64, "it must be best, all"),
         ('{"hash_ids": [1]}', ["--admission", "none"], 64, "it must be of all, seen-twice"),
+        (
+            '{"hash_ids": [1]}',
+            ["--admission", "tinylfu", "--through", "engine"],
+            64,
+            "tinylfu is no policy of a node",
+        ),
         ('{"hash_ids": [1]}', ["--plot", "/nowhere/rates.svg"], 73, "/nowhere/rates.svg"),
     ],
 )

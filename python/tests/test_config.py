@@ -128,6 +128,9 @@ def test_variables_are_understood_and_json_wins(tmp_path):
         ({"node": "unix:/a", "host": {"capacity": "1GiB"}}, ("node", "host.capacity")),
         ({"node": "unix:/a", "host": {"admission": "all"}}, ("node", "host.admission")),
         ({"host": {"admission": "twice"}}, ("host.admission", "'twice'", '"seen-twice"')),
+        ({"host": {"admission": "priority:0"}}, ("host.admission", "'priority:0'", "1 to 100")),
+        ({"host": {"admission": "priority:101"}}, ("host.admission", "1 to 100")),
+        ({"host": {"admission": 60}}, ("host.admission", "60", '"priority:N"')),
         ({"disk": {"admission": "all"}}, ("disk.admission", "disk.path")),
         (
             {"disk": {"path": "/tmp", "capacity": "1GiB", "write_budget": "1MiB"}},
@@ -156,6 +159,10 @@ def test_what_comes_into_a_tier_is_a_setting_of_its_node(tmp_path):
     limited = parse_settings({"disk": {**disk, **limits}}, {})
     assert limited.disk_write_budget_bytes == 500 * 2**30
     assert limited.canonical() != plain.canonical()
+    valued = parse_settings({"host": {"admission": "priority:100"}}, {})
+    assert valued.host_admission == "priority:100"
+    command = node_command(valued, "/run/node.sock")
+    assert command[command.index("--host-admission") + 1] == "priority:100"
     environment = {"KVBM_DISK_ADMISSION": "seen-twice", "KVBM_DISK_WRITE_BUDGET": "500GiB"}
     assert parse_settings({"disk": disk}, environment) == limited
     # A key wins, also with what is the default.

@@ -6,6 +6,7 @@ import random
 import resource
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -19,6 +20,7 @@ from harness.play import Workload
 from swift_kvbm import recording
 from swift_kvbm.node import node_binary
 from swift_kvbm.recording import Entry, Recorder
+from swift_kvbm.retention import Range, priority_of_all
 from swift_kvbm.scheduler import SchedulerHalf
 
 REQUESTS = 25
@@ -63,6 +65,20 @@ def test_a_recording_can_be_replayed_and_goes_on_where_it_ended(binaries, tmp_pa
     assert (found[0]["prompt_blocks"], found[0]["device_blocks"]) == (2, 1)
     assert path.stat().st_mode & 0o777 == 0o600, "what users ask for is nobody else's business"
     assert replay(path)["requests"] == 6
+
+
+def test_a_line_says_what_its_request_called_all_of_its_blocks_worth(binaries, tmp_path):
+    ranges = [Range(priority=90), Range(start=16, priority=100), Range(end=16, priority=95)]
+    assert priority_of_all(ranges) == 90
+    assert priority_of_all([]) == priority_of_all(ranges[1:]) == 50
+    path = tmp_path / "trace"
+    recorder = Recorder(str(path), 2**20)
+    recorder.add(replace(entry(1), priority=90))
+    recorder.add(entry(2))
+    recorder.close()
+    first, second = lines(path)
+    assert first["priority"] == 90 and "priority" not in second
+    assert replay(path)["requests"] == 2
 
 
 def test_lines_reach_the_file_without_an_end(tmp_path, monkeypatch):

@@ -30,7 +30,9 @@ extension BlockEngine {
     guard hostAdmission != nil || diskAdmission != nil else { return verdict }
     let bytes = walk.groups.reduce(0) { $0 + pools.slotBytes[Int($1.classID.rawValue)] }
     let candidate = AdmissionCandidate(
-      key: keys[index], bytes: bytes, priority: priority, now: now.nanoseconds)
+      key: keys[index], bytes: bytes,
+      priority: bugs.contains(.ignorePriority) ? AdmissionCandidate.normalPriority : priority,
+      now: now.nanoseconds)
     let parent = walk.firstPosition + index == 0 ? nil : lineage(walk, keys, index)
     if let isWanted = hostAdmission?.admits(candidate) {
       let isOrphan = parent.map { !comesToHost($0) && !comesToDisk($0) } ?? false

@@ -65,6 +65,8 @@ package struct PlantedBugs: OptionSet, Sendable {
   package static let admitOrphan = PlantedBugs(rawValue: 1 << 29)
   /// Writes beyond the disk's budget are done.
   package static let writeUnpaid = PlantedBugs(rawValue: 1 << 30)
+  /// What a request says of its blocks' worth does not matter for what comes in.
+  package static let ignorePriority = PlantedBugs(rawValue: 1 << 31)
   /// A way that is slower than computing is never tried again.
   package static let neverTry = PlantedBugs(rawValue: 1 << 40)
   /// Half of a ready prefix is promised where it is not worth its load.
@@ -72,9 +74,9 @@ package struct PlantedBugs: OptionSet, Sendable {
   /// Of what a load moves only the first group counts.
   package static let countOneGroup = PlantedBugs(rawValue: 1 << 42)
   /// A request whose store or write timed out is never over.
-  package static let forgetUse = PlantedBugs(rawValue: 1 << 28)
+  package static let forgetUse = PlantedBugs(rawValue: 1 << 32)
   /// A block that the policy does not want ends what is covered.
-  package static let stopAtUnwanted = PlantedBugs(rawValue: 1 << 29)
+  package static let stopAtUnwanted = PlantedBugs(rawValue: 1 << 33)
   /// Leases of announced blocks do not end.
   package static let outliveLease = PlantedBugs(rawValue: 1 << 48)
   /// What a producer gives up, or takes along, is waited for all the same.

@@ -72,6 +72,7 @@ extension RefusalReason {
       switch admission {
       case .all: "not wanted"
       case .seenTwice: "seen once"
+      case .priority(let least): "its request called it worth less than \(least)"
       }
     case .outbid: "what is there is worth more"
     case .orphan: "the block before it is not there"

@@ -4,7 +4,8 @@ import BlockPolicy
 /// How admission policies are written in flags and variables.
 extension AdmissionChoice {
   /// What a policy's name must be: the rest of a sentence that begins "it must be".
-  static let remedy = allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " or ")
+  static let remedy =
+    "\"all\", \"seen-twice\", or \"priority:N\" with N from 1 to 100"
 
   /// A flag's value, or an error that says what would be right.
   static func parse(_ text: String) throws -> AdmissionChoice {

@@ -12,15 +12,16 @@ extension ReplayCommand {
     guard plot == nil else {
       throw ValidationError("--plot draws hit rates of a pool; leave --through engine out")
     }
-    guard admission == [.all] else {
-      throw ValidationError("--admission is for a pool; through the engine it is --disk-admission")
-    }
     let choices = try choices()
+    let admissions = try admissions()
     let setups = setups.flatMap { setup in
-      choices.map { choice in
-        var setup = setup
-        setup.eviction = choice
-        return setup
+      choices.flatMap { choice in
+        admissions.map { admission in
+          var setup = setup
+          setup.eviction = choice
+          setup.hostAdmission = admission
+          return setup
+        }
       }
     }
     var rows: [ReplayTierRow] = []
@@ -47,6 +48,18 @@ extension ReplayCommand {
       try printJSON(rows[0])
     } else {
       try printJSON(["results": rows])
+    }
+  }
+
+  /// What comes into the host tier: what a node can be told.
+  private func admissions() throws -> [AdmissionChoice] {
+    try admission.map { name in
+      guard case .choice(let choice) = name else {
+        throw ValidationError(
+          "--admission \(name.rawValue) is no policy of a node; through the engine it must be "
+            + AdmissionChoice.remedy)
+      }
+      return choice
     }
   }
 

@@ -45,7 +45,8 @@ struct ReplayCommand: ParsableCommand {
 
   @Option(
     help: """
-      What comes in, with commas: \(AdmissionName.allCases.map(\.rawValue).joined(separator: ", ")).
+      What comes in, with commas: \(AdmissionName.forms.joined(separator: ", ")); through the \
+      engine those that a node has, for its host tier.
       """, transform: Self.parseAdmissions)
   var admission: [AdmissionName] = [.all]
 
@@ -168,7 +169,7 @@ struct ReplayCommand: ParsableCommand {
 
   private static func parseAdmissions(_ text: String) throws -> [AdmissionName] {
     guard let names = AdmissionName.list(text) else {
-      let known = AdmissionName.allCases.map(\.rawValue).joined(separator: ", ")
+      let known = AdmissionName.forms.joined(separator: ", ")
       throw ValidationError("it must be of \(known), with commas between them")
     }
     return names

@@ -38,7 +38,11 @@ struct ReplayTierOptions: ParsableArguments {
   @Option(help: "Bytes of one block, as in 2MiB (the default).")
   var blockBytes: String?
 
-  @Option(help: "What of the host tier is written to disk, with commas: all, seen-twice.")
+  @Option(
+    help: """
+      What of the host tier is written to disk, with commas: \
+      \(AdmissionChoice.forms.joined(separator: ", ")).
+      """)
   var diskAdmission: String?
 
   @Option(help: "What may be written to disk in a day, as in 500GiB; any by default.")

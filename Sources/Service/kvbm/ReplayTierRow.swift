@@ -8,7 +8,8 @@ struct ReplayTierRow: Encodable {
   let seconds: Double
 
   private enum Key: String, CodingKey {
-    case eviction, diskAdmission, hostBlocks, diskBlocks, requests, promptBlocks, generatedBlocks
+    case eviction, hostAdmission, diskAdmission, hostBlocks, diskBlocks
+    case requests, promptBlocks, generatedBlocks
     case hostHitBlocks, diskHitBlocks, hitRate
     case loadedBytes, storedBytes, readBytes, writtenBytes, writtenBytesPerDay
     case hostEvictions, diskEvictions, writesDropped, writesLapsed, stagingExpired
@@ -19,6 +20,7 @@ struct ReplayTierRow: Encodable {
     var fields = encoder.container(keyedBy: Key.self)
     let counters = result.counters
     try fields.encode(setup.eviction.rawValue, forKey: .eviction)
+    try fields.encode(setup.hostAdmission.rawValue, forKey: .hostAdmission)
     try fields.encode(setup.diskAdmission.rawValue, forKey: .diskAdmission)
     try fields.encode(setup.hostBlocks, forKey: .hostBlocks)
     try fields.encode(setup.diskBlocks, forKey: .diskBlocks)
@@ -81,8 +83,9 @@ struct ReplayTierRow: Encodable {
   /// A head and a row for each, and what the times are to be held against.
   static func table(_ rows: [ReplayTierRow]) -> [[String]] {
     let head = [
-      "policy", "host", "disk", "admission", "host hits", "disk hits", "hit rate", "loaded", "read",
-      "written", "written a day", "prefill saved", "load and compute: mean / p50 / p90",
+      "policy", "host", "disk", "host admits", "disk admits", "host hits", "disk hits", "hit rate",
+      "loaded", "read", "written", "written a day", "prefill saved",
+      "load and compute: mean / p50 / p90",
     ]
     let recomputed = rows.first.map { row in
       ["computed whole"] + Array(repeating: "", count: head.count - 2)
@@ -95,7 +98,8 @@ struct ReplayTierRow: Encodable {
     let counters = result.counters
     return [
       setup.eviction.rawValue, TextTable.grouped(setup.hostBlocks),
-      TextTable.grouped(setup.diskBlocks), setup.diskAdmission.rawValue,
+      TextTable.grouped(setup.diskBlocks), setup.hostAdmission.rawValue,
+      setup.diskAdmission.rawValue,
       TextTable.grouped(result.hostHitCount), TextTable.grouped(result.diskHitCount),
       ReplayRow.percent(result.hitRate), "\(ByteSize(bytes: bytes(counters.blocksLoaded)))",
       "\(ByteSize(bytes: bytes(counters.blocksStaged)))",

@@ -62,7 +62,9 @@ public enum PolicyName: String, CaseIterable, Sendable {
     let keys = trace.keys.span
     for request in 0..<trace.requestCount {
       let arrival = trace.isTimed ? trace.arrivals[request] : nil
-      try replay.play(keys.extracting(trace.range(of: request)), arrival: arrival)
+      try replay.play(
+        keys.extracting(trace.range(of: request)), arrival: arrival,
+        priority: trace.priorities[request])
       if request % 256 == 0 { progress(request, trace.requestCount) }
     }
     progress(trace.requestCount, trace.requestCount)

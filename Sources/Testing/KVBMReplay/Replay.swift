@@ -49,10 +49,14 @@ public struct Replay<Policy: EvictionPolicy & ~Copyable>: ~Copyable {
 
   /// Plays a request.
   ///
-  /// - Parameter arrival: Nanoseconds since any origin; nil when the recording does not say.
+  /// - Parameters:
+  ///   - arrival: Nanoseconds since any origin; nil when the recording does not say.
+  ///   - priority: What it calls its blocks worth, 0...100.
   /// - Throws: `PoolError` when the pool contradicts its contract.
   /// - Complexity: O(`keys.count`).
-  public mutating func play(_ keys: Span<BlockKey>, arrival: UInt64?) throws(PoolError) {
+  public mutating func play(
+    _ keys: Span<BlockKey>, arrival: UInt64?, priority: Int = AdmissionCandidate.normalPriority
+  ) throws(PoolError) {
     if ids.count < keys.count { ids = Array(repeating: .none, count: keys.count) }
     if let arrival { pool.advance(to: arrival) }
     let hitCount = Self.match(keys, in: &pool, into: &ids)
@@ -60,7 +64,7 @@ public struct Replay<Policy: EvictionPolicy & ~Copyable>: ~Copyable {
     result.blockCount += keys.count
     result.hitCount += hitCount
     result.operationCount += hitCount
-    let end = admitted(keys, from: hitCount, arrival)
+    let end = admitted(keys, from: hitCount, arrival, priority)
     let heldCount = try store(keys.extracting(0..<end), from: hitCount)
     result.declinedCount += keys.count - end
     try Self.release(ids, heldCount, in: &pool)
@@ -82,13 +86,14 @@ public struct Replay<Policy: EvictionPolicy & ~Copyable>: ~Copyable {
 
   /// Where what may be held of a request ends: before the first block that is neither there nor
   /// admitted, for what is behind it could not be used. The policy sees all blocks.
-  private mutating func admitted(_ keys: Span<BlockKey>, from first: Int, _ arrival: UInt64?)
-    -> Int
-  {
+  private mutating func admitted(
+    _ keys: Span<BlockKey>, from first: Int, _ arrival: UInt64?, _ priority: Int
+  ) -> Int {
     guard admission != nil else { return keys.count }
     var end = keys.count
     for place in keys.indices {
-      let candidate = AdmissionCandidate(key: keys[place], bytes: 1, now: arrival ?? 0)
+      let candidate = AdmissionCandidate(
+        key: keys[place], bytes: 1, priority: priority, now: arrival ?? 0)
       let isAdmitted = admission?.admits(candidate) ?? true
       if place >= first && place < end && !isAdmitted && !pool.contains(keys[place]) { end = place }
     }

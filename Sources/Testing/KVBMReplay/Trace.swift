@@ -1,4 +1,5 @@
 import BlockIdentity
+import BlockPolicy
 
 /// A recorded workload: which blocks each request needs, in order, and when it came.
 public struct Trace: Sendable {
@@ -11,6 +12,8 @@ public struct Trace: Sendable {
   /// How many of each request's blocks, from the first on, are its prompt's; those behind were
   /// generated. All of them where the recording does not say.
   public private(set) var promptCounts: [Int] = []
+  /// What each request called its blocks worth, 0...100; the usual where nothing is said.
+  public private(set) var priorities: [Int] = []
 
   /// A trace without requests.
   public init() {}
@@ -30,8 +33,10 @@ public struct Trace: Sendable {
   /// - Parameters:
   ///   - arrival: Nanoseconds since any origin. Either all requests have one, or none.
   ///   - promptCount: How many blocks are the prompt's; nil, and beyond all of them, for all.
+  ///   - priority: What it called its blocks worth.
   public mutating func append(
-    _ request: some Sequence<BlockKey>, arrival: UInt64? = nil, promptCount: Int? = nil
+    _ request: some Sequence<BlockKey>, arrival: UInt64? = nil, promptCount: Int? = nil,
+    priority: Int = AdmissionCandidate.normalPriority
   ) {
     precondition(
       requestCount == 0 || isTimed == (arrival != nil), "a trace is timed throughout, or not")
@@ -39,6 +44,7 @@ public struct Trace: Sendable {
     let count = keys.count - starts[requestCount]
     starts.append(keys.count)
     promptCounts.append(min(promptCount ?? count, count))
+    priorities.append(priority)
     if let arrival { arrivals.append(arrival) }
   }
 
@@ -52,7 +58,8 @@ public struct Trace: Sendable {
     // The standard library's sort keeps equal elements in order, without promising it.
     for request in (0..<requestCount).sorted(by: { (arrivals[$0], $0) < (arrivals[$1], $1) }) {
       sorted.append(
-        keys[range(of: request)], arrival: arrivals[request], promptCount: promptCounts[request])
+        keys[range(of: request)], arrival: arrivals[request], promptCount: promptCounts[request],
+        priority: priorities[request])
     }
     self = sorted
   }

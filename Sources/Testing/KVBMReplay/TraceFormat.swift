@@ -1,4 +1,5 @@
 import BlockIdentity
+import BlockPolicy
 
 /// How a trace is written: one request a line.
 public enum TraceFormat: String, CaseIterable, Sendable {
@@ -7,8 +8,8 @@ public enum TraceFormat: String, CaseIterable, Sendable {
   case mooncake
   /// Token ids, as JSON with `tokens` and perhaps `timestamp`, or plain with blanks or commas.
   case tokens
-  /// JSON with `keys`, 32 hexadecimal digits each, and perhaps `timestamp` and `prompt_blocks`, how
-  /// many of them are the prompt's: what the connector records.
+  /// JSON with `keys`, 32 hexadecimal digits each, and perhaps `timestamp`, `prompt_blocks`, how
+  /// many of them are the prompt's, and `priority`: what the connector records.
   case keys
 
   /// The field that has the request's blocks or tokens.
@@ -70,7 +71,9 @@ extension Trace {
     }
     switch format {
     case .mooncake, .keys:
-      append(request.keys, arrival: arrival, promptCount: request.promptCount)
+      append(
+        request.keys, arrival: arrival, promptCount: request.promptCount,
+        priority: request.priority)
     case .tokens:
       var chain = KeyChain(root: BlockKey(high: 1, low: 0), blockTokenCount: blockTokens)
       request.tokens.withUnsafeBufferPointer { chain.append($0) }
@@ -86,6 +89,7 @@ private struct RequestLine {
   var tokens: [UInt32] = []
   var milliseconds: Double?
   var promptCount: Int?
+  var priority = AdmissionCandidate.normalPriority
 
   init(format: TraceFormat) { self.format = format }
 
@@ -107,6 +111,9 @@ private struct RequestLine {
         let count = try scanner.readInteger()
         guard count >= 0 else { throw .init("\"prompt_blocks\" is \(count)") }
         promptCount = count
+      } else if name == "priority", format == .keys {
+        priority = try scanner.readInteger()
+        guard (0...100).contains(priority) else { throw .init("\"priority\" is \(priority)") }
       } else {
         try scanner.skipValue()
       }

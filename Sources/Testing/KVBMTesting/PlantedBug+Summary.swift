@@ -27,6 +27,7 @@ extension PlantedBug {
     case .storeRefused: "blocks are stored that the tier's policy does not want"
     case .admitOrphan: "blocks are let in although the block before them was refused"
     case .writeUnpaid: "the disk's write budget is not looked at"
+    case .ignorePriority: "what comes into a tier does not depend on what its request says"
     case .weakPin: "a pinned block can be evicted"
     case .leakPin: "a pin does not end at its time"
     case .pinUnbounded: "any number of blocks can be pinned"

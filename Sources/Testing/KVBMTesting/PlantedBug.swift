@@ -7,6 +7,7 @@ public enum PlantedBug: String, CaseIterable, Sendable {
   case acceptStale, countTwice, stageTwice, stageUnbounded, offerAgain, abandonLoad, forgetGroup
   case forgetOwner, keepLease, writeUnbounded, adoptOlder, trustHost, unpinnedRead, leakRest
   case waitForever, giveUpDisk, forgetUse, stopAtUnwanted, storeRefused, admitOrphan, writeUnpaid
+  case ignorePriority
   case weakPin, leakPin, pinUnbounded, keepForever, retainUnbounded, forgetBehind, forgetOnDisk
   // Where groups are windowed.
   case shortWindow, wrongEnd, ignoreHole, grantShorter, storeDropped, stopAtDropped, stageShort
@@ -54,6 +55,7 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     case .writeUnpaid: .writeUnpaid
     case .weakPin: .weakPin
     case .leakPin: .leakPin
+    case .ignorePriority: .ignorePriority
     case .pinUnbounded: .pinUnbounded
     case .keepForever: .keepForever
     case .retainUnbounded: .retainUnbounded

@@ -16,7 +16,12 @@ struct Door {
   var isHostSelective = false
   var isDiskSelective = false
   var hasBudget = false
+  /// What a block must be called worth to come into a tier.
+  var hostThreshold: Int?
+  var diskThreshold: Int?
 
+  /// What each key was called worth when it was offered last, and at most.
+  var priorities: [BlockKey: (last: Int, most: Int)] = [:]
   /// How often each key was offered.
   var sights: [BlockKey: Int] = [:]
   /// `[tier]`: blocks that were refused, and for which nothing was begun since.
@@ -32,12 +37,43 @@ struct Door {
     isHostSelective = random.oneIn(4)
     isDiskSelective = random.oneIn(3)
     hasBudget = random.oneIn(3)
+    if !isHostSelective && random.oneIn(4) { hostThreshold = Self.threshold(&random) }
+    if !isDiskSelective && random.oneIn(3) { diskThreshold = Self.threshold(&random) }
   }
+
+  /// Below, at and above what is worth as much as others.
+  private static func threshold(_ random: inout Random) -> Int {
+    [25, 50, thresholdMax][random.below(3)]
+  }
+
+  /// Still within what others are worth, so that whoever says that asks for nothing else.
+  static let thresholdMax = 60
 
   // It never forgets any of the keys that there are here.
   private static var seenTwice: any AdmissionPolicy { SeenTwice(capacity: 1 << 12) }
-  var hostPolicy: any AdmissionPolicy { isHostSelective ? Self.seenTwice : AdmitAll() }
-  var diskPolicy: any AdmissionPolicy { isDiskSelective ? Self.seenTwice : AdmitAll() }
+  var hostPolicy: any AdmissionPolicy { Self.policy(isHostSelective, hostThreshold) }
+  var diskPolicy: any AdmissionPolicy { Self.policy(isDiskSelective, diskThreshold) }
+
+  private static func policy(_ isSelective: Bool, _ threshold: Int?) -> any AdmissionPolicy {
+    if let threshold { return PriorityThreshold(threshold) }
+    return isSelective ? seenTwice : AdmitAll()
+  }
+
+  /// Whether a tier does not want everything.
+  func isSelective(_ tier: Tier) -> Bool {
+    switch tier {
+    case .host: isHostSelective || hostThreshold != nil
+    case .disk: isDiskSelective || diskThreshold != nil
+    }
+  }
+
+  /// Whether an offer of the key may have been refused by a tier's policy.
+  func mayRefuse(_ key: BlockKey, _ tier: Tier) -> Bool {
+    // What the disk does not want is told when the block is stored, after other offers perhaps.
+    guard tier == .host else { return isSelective(.disk) }
+    let isCheap = hostThreshold.map { priorities[key]?.last ?? 0 < $0 } ?? false
+    return isCheap || isHostSelective && sights[key] == 1
+  }
 
   var budget: WriteBudget? {
     guard hasBudget else { return nil }
@@ -76,6 +112,8 @@ extension Simulation {
     for position in positions.prefix(answer.coveredCount + 1) {
       let key = prompt.keys[position]
       door.sights[key, default: 0] += 1
+      let priority = Int((said[id] ?? []).worth(at: position, time.nanoseconds).priority)
+      door.priorities[key] = (priority, max(priority, door.priorities[key]?.most ?? 0))
       // What host memory has is considered anew; a refusal of this offer is heard of later.
       for group in Self.namespaces[prompt.namespace].indices {
         door.refused[Int(Tier.disk.rawValue)].remove(key.inGroup(group))
@@ -89,8 +127,11 @@ extension Simulation {
     let name = record.key.inGroup(Int(record.group))
     for tier in Tier.allCases { door.refused[Int(tier.rawValue)].remove(name) }
     let sights = door.sights[record.key] ?? 0
-    let isWanted = sights > 1 || isAnnounced(record)
-    check(!door.isHostSelective || isWanted, "a block is stored at its first sight")
+    guard !isAnnounced(record) else { return }
+    check(!door.isHostSelective || sights > 1, "a block is stored at its first sight")
+    let priority = door.priorities[record.key]?.last ?? 0
+    check(
+      door.hostThreshold ?? 0 <= priority, "a block is stored that nobody calls worth so much")
   }
 
   /// A block is sent to disk.
@@ -99,6 +140,9 @@ extension Simulation {
     let place = Self.namespaces[Int(record.namespace.rawValue)][group]
     let sights = door.sights[record.key] ?? 0
     check(!door.isDiskSelective || sights > 1, "a block is written at its first sight")
+    let priority = door.priorities[record.key]?.most ?? 0
+    check(
+      door.diskThreshold ?? 0 <= priority, "a block is written that nobody calls worth so much")
     let parent = record.parentKey.inGroup(group)
     let isAlone =
       door.refused[row].contains(parent)
@@ -123,12 +167,11 @@ extension Simulation {
   mutating func hear(refusal reason: RefusalReason, _ tier: Tier, _ record: BlockRecord) {
     tally.refusals[reason, default: 0] += 1
     door.refused[Int(tier.rawValue)].insert(record.key.inGroup(Int(record.group)))
-    let isSelective = tier == .host ? door.isHostSelective : door.isDiskSelective
+    let isSelective = door.isSelective(tier)
     switch reason {
     case .policy:
       check(isSelective, "a block is refused where everything is wanted")
-      let isNew = door.sights[record.key] == 1
-      check(tier == .disk || isNew, "a block is refused although it came by before")
+      check(door.mayRefuse(record.key, tier), "a block is refused although it is wanted")
     case .outbid:
       check(tier == .host, "the disk's policy is not asked")
     case .orphan:

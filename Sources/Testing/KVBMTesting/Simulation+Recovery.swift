@@ -52,6 +52,9 @@ extension Simulation {
   private mutating func store(_ prompt: Prompt, _ runtime: Runtime) {
     let id = begin(prompt, runtime)
     for _ in 0..<100 {
+    let everything = RetentionRange(
+      positions: 0..<Int.max, priority: UInt8(Door.thresholdMax))
+    if engine.retain(id, [everything]) { said[id] = [everything] }
       let answer = offer(id, prompt, 0..<prompt.keys.count)
       let isDone = engine.operationCount == 0 && engine.pendingWriteCount == 0
       if answer.coveredCount == prompt.keys.count && isDone { break }

@@ -32,6 +32,7 @@ public struct TierReplay: ~Copyable {
     engine = BlockEngine(
       limits: limits, epoch: 1, seed: 1,
       eviction: Eviction(host: setup.eviction, disk: setup.eviction),
+      hostAdmission: setup.hostAdmission.makePolicy(),
       diskAdmission: setup.diskAdmission.makePolicy(),
       writeBudget: setup.writeBudgetBytes.map { WriteBudget(bytesPerDay: $0) })
     let classID = engine.openClass(
@@ -59,9 +60,11 @@ public struct TierReplay: ~Copyable {
   /// - Parameters:
   ///   - keys: All its blocks. - promptCount: How many of them it came with.
   ///   - arrival: Nanoseconds since any origin; nil when the recording does not say.
+  ///   - priority: What it calls its blocks worth, 0...100.
   /// - Throws: What contradicts itself in the engine.
   public mutating func play(
-    _ keys: Span<BlockKey>, promptCount: Int, arrival: UInt64?
+    _ keys: Span<BlockKey>, promptCount: Int, arrival: UInt64?,
+    priority: Int = AdmissionCandidate.normalPriority
   ) throws(BrokenInvariant) {
     begin(arrival)
     totals.requestCount += 1
@@ -69,6 +72,10 @@ public struct TierReplay: ~Copyable {
     totals.generatedBlockCount += keys.count - promptCount
     let id = RequestID(engine: EngineID(1), number: UInt64(totals.requestCount))
     let started = now
+    if priority != AdmissionCandidate.normalPriority {
+      let range = RetentionRange(positions: 0..<Int.max, priority: UInt8(clamping: priority))
+      engine.retain(id, [range])
+    }
     let loadedCount = load(id, keys.extracting(..<promptCount))
     let waited = now - started
     store(id, keys)
@@ -200,7 +207,7 @@ extension Trace {
     for request in 0..<requestCount {
       try replay.play(
         keys.extracting(range(of: request)), promptCount: promptCounts[request],
-        arrival: isTimed ? arrivals[request] : nil)
+        arrival: isTimed ? arrivals[request] : nil, priority: priorities[request])
       if request % 64 == 0 { progress(request, requestCount) }
     }
     progress(requestCount, requestCount)

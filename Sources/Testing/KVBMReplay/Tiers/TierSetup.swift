@@ -9,6 +9,8 @@ public struct TierSetup: Equatable, Sendable {
   public var diskBlocks: Int
   /// What leaves both tiers when they are full.
   public var eviction = Eviction().host
+  /// What comes into the host tier.
+  public var hostAdmission = AdmissionChoice.all
   /// What of the host tier is written to disk.
   public var diskAdmission = AdmissionChoice.all
   /// Bytes that may be written to disk in a day; nil without a limit.
