@@ -80,6 +80,69 @@ struct NodeRetentionTests {
     #expect(node.waitForEnd())
   }
 
+  private func explained(_ node: TestNode, _ name: String) throws -> Explanation.Request {
+    let answer = try NodeQuestion.request(name).ask(socketPath: node.socketPath)
+    return try #require(try Explanation(json: answer).requests.first)
+  }
+
+  @Test("What was granted is told, tier by tier, and why that is less")
+  func explained() throws {
+    let node = try TestNode()
+    try node.start(hostBytes: 1 << 20, diskBytes: 1 << 20)
+    let engine = TestEngine(socketPath: node.socketPath)
+    #expect(engine.attach() == 0)
+    flood(engine)
+    store(engine, 1, word(90, milliseconds: 600_000, isPinned: true))
+    engine.step()
+    let latest = try Explanation(
+      json: try NodeQuestion.request("").ask(socketPath: node.socketPath))
+    let name = try #require(latest.requests.first { $0.retention != nil }?.name)
+    // It is written to disk behind its store.
+    var granted: [Explanation.Granted] = []
+    for _ in 0..<500 where granted.count < 2 {
+      granted = try explained(node, name).granted ?? []
+      usleep(10_000)
+    }
+    try #require(granted.count == 2)
+    for (range, tier) in zip(granted, ["host", "disk"]) {
+      #expect(range.tier == tier && range.firstBlock == 0 && range.endBlock == blockCount)
+      #expect(range.priority == 90 && (500...600).contains(range.seconds ?? 0))
+    }
+    #expect((500...600).contains(granted[0].pinnedSeconds ?? 0) && granted[1].pinnedSeconds == nil)
+    let lines = try explained(node, name).lines
+    #expect(lines.contains { $0.hasPrefix("    blocks 0 to 5 in host memory: priority 90 for 5") })
+    #expect(try explained(node, name).notGranted == [])
+    engine.close()
+    #expect(node.waitForEnd())
+  }
+
+  @Test("What no operator grants is told as such")
+  func refused() throws {
+    let node = try TestNode()
+    try node.start(hostBytes: 1 << 20) {
+      $0.retentionPercent = 0
+      $0.pinPercent = 0
+    }
+    let engine = TestEngine(socketPath: node.socketPath)
+    #expect(engine.attach() == 0)
+    store(engine, 1, word(90, milliseconds: 600_000, isPinned: true))
+    engine.step()
+    let latest = try Explanation(
+      json: try NodeQuestion.request("").ask(socketPath: node.socketPath))
+    let name = try #require(latest.requests.first { $0.retention != nil }?.name)
+    let request = try explained(node, name)
+    #expect(request.granted?.allSatisfy { $0.priority == 50 && $0.pinnedSeconds == nil } == true)
+    #expect(
+      request.notGranted == [
+        "not above normal in host memory: as many blocks are as may be (retention.share)",
+        "not pinned: as many blocks are as may be (retention.pins)",
+      ])
+    flood(engine)
+    #expect(try explained(node, name).notGranted == ["none of its blocks is there any more"])
+    engine.close()
+    #expect(node.waitForEnd())
+  }
+
   @Test("An operator's zeros make all requests alike")
   func switchedOff() throws {
     let node = try TestNode()

@@ -20,6 +20,10 @@ public struct Explanation: Codable, Sendable {
     public var stored: Int
     /// What it said of its blocks' worth; nil when it said nothing.
     public var retention: [Retention]?
+    /// What its blocks have of that now, tier by tier, and why that is less where it is; nil when
+    /// it said nothing, and in a list of several requests.
+    public var granted: [Granted]?
+    public var notGranted: [String]?
     /// Where its prefix ended, and why; absent when it got all.
     public var firstMissing: Int?
     public var missingKey: String?
@@ -74,6 +78,8 @@ extension Explanation.Request {
     lines.append("  asked for \(asked) blocks from block \(firstPosition) on (\(matches) times)")
     lines.append("  \(ready) ready, \(pending) on their way; loaded \(loaded), taken in \(stored)")
     for said in retention ?? [] { lines.append("  " + said.words) }
+    for granted in granted ?? [] { lines.append("    " + granted.words) }
+    for reason in notGranted ?? [] { lines.append("    " + reason) }
     if let firstMissing, let reason {
       let group = missingGroup.map { " of \($0)," } ?? ""
       lines.append("  block \(firstMissing)\(group) is missing: \(reason)")
@@ -110,10 +116,14 @@ extension NodeCore {
   /// The requests of a name or number, or with an empty name the latest ones.
   func explanation(of name: String) -> Explanation {
     let now = Clock.now
-    let entries = state.withLock { state in
-      name.isEmpty
+    let (entries, granted) = state.withLock { state in
+      let entries =
+        name.isEmpty
         ? state.requests.latest(Self.latestCount)
         : Array(state.requests.find(name).prefix(Self.latestCount))
+      // Each of its blocks is looked up: not for many requests at once.
+      let granted = entries.count == 1 ? state.granted(entries[0], now) : nil
+      return (entries, granted)
     }
     return Explanation(
       requests: entries.map { entry in
@@ -126,6 +136,7 @@ extension NodeCore {
           stored: entry.storedCount,
           retention: entry.retentions.isEmpty
             ? nil : entry.retentions.map(Explanation.Retention.init),
+          granted: granted?.ranges, notGranted: granted?.reasons,
           firstMissing: entry.firstMissing?.position,
           missingKey: entry.firstMissing?.key.description,
           missingGroup: entry.firstMissing?.groupWords,

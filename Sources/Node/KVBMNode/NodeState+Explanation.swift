@@ -19,6 +19,9 @@ extension NodeState {
       request.readyCount = match.readyCount
       request.pendingCount = match.pendingCount
       request.firstMissing = missing
+      if !request.retentions.isEmpty {
+        request.trail.note(keys.prefix(match.readyCount), from: firstPosition)
+      }
     }
   }
 

@@ -151,6 +151,9 @@ struct RequestHandler {
     state.requests.update(id, session.namespace.namespace, now) {
       $0.storedCount += answer.offloadCount
     }
+      if !$0.retentions.isEmpty {
+        $0.trail.note(run.keys.prefix(answer.coveredCount), from: Int(run.firstPosition))
+      }
     state.settle(now: now) { effect in
       guard case .offload(let operation, _, let position, let group, let target) = effect else {
         return

@@ -24,6 +24,8 @@ struct RequestJournal {
     var storedCount = 0
     /// What it said of its blocks' worth.
     var retentions: [RetentionRange] = []
+    /// Where its blocks are found from.
+    var trail = KeyTrail()
   }
 
   /// A block that was not there. Facts only: they are put into words when somebody asks.
