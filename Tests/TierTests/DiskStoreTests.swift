@@ -16,6 +16,9 @@ struct DiskStoreTests {
       $0.flush = direct ? .each : .never
     }
     #expect(direct || !store.supportsDirectIO)
+    // What goes through the page cache says nothing of the disk.
+    #expect(store.trialReads.isEmpty == !store.supportsDirectIO)
+    #expect(store.trialReads.allSatisfy { $0.bytes >= 4096 && $0.nanoseconds > 0 })
     let shape = try smallShape()
     let extent = try store.createExtent(slotBytes: shape.slotBytes)
     for number in 0..<UInt64(extent.slotCount) {

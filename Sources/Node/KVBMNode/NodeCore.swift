@@ -46,12 +46,15 @@ final class NodeCore: Sendable {
     // Fewer than the store's queue takes, so that it refuses only when it is closed.
     limits.readLimit = 128
     limits.writeLimit = 64
-    let engine = BlockEngine(
+    var engine = BlockEngine(
       limits: limits, epoch: UInt16.random(in: 1 ... .max), seed: UInt64.random(in: 0 ... .max),
       eviction: configuration.eviction,
       hostAdmission: configuration.hostAdmission.makePolicy(),
       diskAdmission: (configuration.disk?.admission ?? .all).makePolicy(),
       writeBudget: configuration.disk?.writeBudgetBytes.map { WriteBudget(bytesPerDay: $0) })
+    // So that the first prompts that the disk has are weighed as well.
+    let trialReads = (store?.trialReads ?? []).map { ($0.bytes, $0.nanoseconds) }
+    engine.note(trialReads: trialReads, now: startedAt)
     state = Mutex(NodeState(engine: engine, store: store))
     outcomes.core.withLock { $0 = self }
   }

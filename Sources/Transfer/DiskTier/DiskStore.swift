@@ -50,6 +50,9 @@ public final class DiskStore: Sendable {
   public let supportsDirectIO: Bool
   /// Whether extents are allocated when they are made, so that a full disk shows then.
   public let supportsFallocate: Bool
+  /// How long the reads took with which the store was tried; empty where they went through the page
+  /// cache, and for a full disk.
+  public let trialReads: [TrialRead]
   /// What the operator should know: slow paths, files left out, repairs. A sentence each.
   public let warnings: [String]
 
@@ -72,6 +75,7 @@ public final class DiskStore: Sendable {
     storeID = opening.marker.storeID
     supportsDirectIO = opening.probe.supportsDirectIO
     supportsFallocate = opening.probe.supportsFallocate
+    trialReads = opening.probe.reads
     warnings = opening.warnings
     state = Mutex(opening.state)
     writeSequence = Atomic(opening.firstWriteSequence)

@@ -1,6 +1,14 @@
 import CLinux
 import Glibc
 
+/// A read of the trial that a store begins with.
+public struct TrialRead: Sendable {
+  /// What was read.
+  public var bytes: Int
+  /// How long that took.
+  public var nanoseconds: UInt64
+}
+
 /// What the file system under a store can do, found out by doing it.
 struct StoreProbe: Sendable {
   /// A page went around the page cache and came back.
@@ -10,6 +18,8 @@ struct StoreProbe: Sendable {
 
   /// There was no room for the probe; what could not be tried is assumed to work.
   var isFull = false
+  /// How long its reads took, those around the page cache: of others the cache's speed is seen.
+  var reads: [TrialRead] = []
 
   /// Writes, reads and allocates a file of its own in the directory, and deletes it.
   ///
@@ -23,14 +33,16 @@ struct StoreProbe: Sendable {
     defer { unlink(path) }
     do throws(DiskTierError) {
       if tryDirectIO, let file = try? FileHandle.open(path, create: true, direct: true) {
-        let code = Self.roundTrip(file.fd, seed: 0xA5)
+        let code = Self.roundTrip(file.fd, seed: 0xA5, &reads)
         if code == Self.otherBytes { throw .unsound(path: path, errno: nil) }
         isFull = Self.meansFull(code)
         supportsDirectIO = code == 0 || isFull
+        if code != 0 { reads = [] }
       }
       let file = try FileHandle.open(path, create: true)
       if !supportsDirectIO {
-        let code = Self.roundTrip(file.fd, seed: 0x5A)
+        var cached: [TrialRead] = []
+        let code = Self.roundTrip(file.fd, seed: 0x5A, &cached)
         isFull = Self.meansFull(code)
         if code != 0 && !isFull {
           throw .unsound(path: path, errno: code == Self.otherBytes ? nil : code)
@@ -48,14 +60,15 @@ struct StoreProbe: Sendable {
   /// Whether the errno says that there is no room.
   static func meansFull(_ code: Int32) -> Bool { code == ENOSPC || code == EDQUOT }
 
-  /// As many pieces as there is time for, all written before the first is read. The errno, 0, or
-  /// `otherBytes`.
-  private static func roundTrip(_ fd: Int32, seed: UInt64) -> Int32 {
+  /// As many pieces as there is time for, all written before the first is read; of every other one
+  /// the first page is read by itself too, so that what a read costs at all is seen. The errno, 0,
+  /// or `otherBytes`.
+  private static func roundTrip(_ fd: Int32, seed: UInt64, _ reads: inout [TrialRead]) -> Int32 {
     let written = AlignedBuffer(count: pieceBytes)
     let found = AlignedBuffer(count: pieceBytes)
-    let start = ProbeClock.milliseconds
+    let start = ProbeClock.nanoseconds
     var count = 0
-    while count == 0 || count < pieceCount && ProbeClock.milliseconds < start + 125 {
+    while count == 0 || count < pieceCount && ProbeClock.nanoseconds < start + 125_000_000 {
       fill(written, seed: seed, piece: count)
       let offset = Int64(count * pieceBytes)
       let code = Transfer.write(fd, from: written.address, count: pieceBytes, at: offset)
@@ -64,8 +77,12 @@ struct StoreProbe: Sendable {
     }
     for piece in 0..<count {
       let offset = Int64(piece * pieceBytes)
-      let code = Transfer.read(fd, into: found.address, count: pieceBytes, at: offset)
-      guard code == 0 else { return code }
+      for count in piece % 2 == 0 ? [pageBytes, pieceBytes] : [pieceBytes] {
+        let start = ProbeClock.nanoseconds
+        let code = Transfer.read(fd, into: found.address, count: count, at: offset)
+        guard code == 0 else { return code }
+        reads.append(TrialRead(bytes: count, nanoseconds: ProbeClock.nanoseconds - start))
+      }
       fill(written, seed: seed, piece: piece)
       if memcmp(written.address, found.address, pieceBytes) != 0 { return otherBytes }
     }
@@ -83,13 +100,14 @@ struct StoreProbe: Sendable {
   /// What no call answers.
   private static let otherBytes: Int32 = -1
   private static let pieceBytes = 128 << 10
+  private static let pageBytes = 4096
   private static let pieceCount = 8
 }
 
 private enum ProbeClock {
-  static var milliseconds: Int {
+  static var nanoseconds: UInt64 {
     var now = timespec()
     clock_gettime(CLOCK_MONOTONIC, &now)
-    return now.tv_sec * 1_000 + now.tv_nsec / 1_000_000
+    return UInt64(now.tv_sec) &* 1_000_000_000 &+ UInt64(now.tv_nsec)
   }
 }

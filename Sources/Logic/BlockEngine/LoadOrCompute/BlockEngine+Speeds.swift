@@ -11,6 +11,18 @@ extension BlockEngine {
     speeds[engine].prefill.learn(sample)
   }
 
+  /// Reads of a trial, one after another and for nobody, have taught how fast the disk is. They
+  /// count less than what is read for somebody.
+  public mutating func note(
+    trialReads: [(byteCount: Int, nanoseconds: UInt64)], now: Time
+  ) {
+    for read in trialReads {
+      speeds.disk.learn(
+        queuedBytes: read.byteCount, nanoseconds: read.nanoseconds, now: now.nanoseconds)
+    }
+    speeds.disk.doubt()
+  }
+
   /// What is known of the way from disk to host memory.
   public var diskFigures: PathFigures { PathFigures(speeds.disk) }
 

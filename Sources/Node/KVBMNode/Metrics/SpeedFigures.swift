@@ -45,10 +45,9 @@ public struct SpeedFigures: Codable, Sendable {
     }
   }
 
-  /// A line for each that is known.
+  /// A line for each of which something was seen.
   var lines: [String] {
-    let known = paths.filter { $0.bytesPerSecond != nil }
-    return known.map(\.line) + prefills.filter { $0.tokensPerSecond != nil }.map(\.line)
+    paths.filter { $0.samples > 0 }.map(\.line) + prefills.filter { $0.samples > 0 }.map(\.line)
   }
 }
 
@@ -65,13 +64,19 @@ extension SpeedFigures.Path {
 
   fileprivate var line: String {
     let who = engine.map { " of engine \($0)" } ?? ""
-    let speed = ByteSize(bytes: Int(clamping: bytesPerSecond ?? 0))
-    return "\(way)\(who)   \(speed)/s, and \(Int((fixedSeconds ?? 0) * 1e6)) µs for each"
+    guard let fixedSeconds else {
+      return "\(way)\(who)   not known yet, after \(samples) transfers"
+    }
+    let speed = bytesPerSecond.map { "\(ByteSize(bytes: Int(clamping: $0)))/s, and " } ?? ""
+    let fixed = "\(Int(fixedSeconds * 1e6)) µs for each"
+    return "\(way)\(who)   \(speed)\(fixed), from \(samples) transfers"
   }
 }
 
 extension SpeedFigures.Prefill {
   fileprivate var line: String {
-    "prefill of engine \(engine)   \(Int(clamping: tokensPerSecond ?? 0)) tokens/s"
+    let speed =
+      tokensPerSecond.map { "\(Int(clamping: $0)) tokens/s, from" } ?? "not known yet, after"
+    return "prefill of engine \(engine)   \(speed) \(samples) observations"
   }
 }
