@@ -44,6 +44,7 @@ struct SimulationTests {
     #expect(counters.writesDropped > 0 && counters.readsRefused > 0)
     #expect(tally.choicesChecked > 1000 && tally.loadsRefused > 100 && tally.disksRegained > 0)
     #expect(counters.positionsFasterThanHost > 50 && counters.positionsFasterThanDisk > 50)
+    #expect(tally.readsAhead > 10 && counters.returnsRefused > 0 && counters.prefetchesCut > 0)
     #expect(counters.hostTrials > 0 && counters.diskTrials > 0)
     for reason in RefusalReason.allCases { #expect(tally.refusals[reason] != nil, "\(reason)") }
   }

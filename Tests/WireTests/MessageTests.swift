@@ -133,9 +133,24 @@ struct MessageTests {
     step.retentions = [good]
     var writer = ByteWriter()
     step.encode(to: &writer)
-    // The pin is the last field of the last retention; 20 bytes of prefill follow.
-    writer.patch(2, at: writer.count - 24)
+    // The pin is the last field of the last retention; 20 bytes of prefill and a count follow.
+    writer.patch(2, at: writer.count - 28)
     #expect(throws: WireError.malformed) { try writer.bytes.decode(StepMessage.init(from:)) }
+  }
+
+  @Test("So many requests say when they will be back, and not more")
+  func returns() {
+    for count in [2, WireFormat.returnCountMax, WireFormat.returnCountMax + 1] {
+      var step = StepMessage()
+      step.returns = (0..<count).map {
+        StepMessage.Return(request: UInt64($0), milliseconds: UInt32($0 * 7))
+      }
+      #expect(!step.isEmpty)
+      var writer = ByteWriter()
+      step.encode(to: &writer)
+      let read = try? writer.bytes.decode(StepMessage.init(from:))
+      #expect((read == step) == (count <= WireFormat.returnCountMax))
+    }
   }
 
   @Test("A key that marks empty slots is refused")

@@ -36,7 +36,7 @@ struct VersionTests {
     }
   }
 
-  @Test("A step of version 2 ends behind its offers")
+  @Test("A step of version 3 ends behind what prefill took")
   func steps() throws {
     var step = StepMessage()
     step.ended = [9]
@@ -45,18 +45,20 @@ struct VersionTests {
       request: 7, firstPosition: 3, parentKey: BlockKey(high: 1, low: 2),
       keys: [BlockKey(high: 3, low: 4)])
     step.stores = [StepMessage.Store(run: run, firstOffered: [0, 1])]
+    step.retentions = [StepMessage.Retention(request: 7, priority: 90)]
+    step.prefill.tokens = 5
     var writer = ByteWriter()
     step.encode(to: &writer)
-    // Version 3 goes on with a count of retentions, here 0, and 20 bytes of prefill.
-    let bytes = Array(writer.bytes.dropLast(4 + 20))
+    // Version 4 goes on with a count of returns, here 0.
+    let bytes = Array(writer.bytes.dropLast(4))
     let read = try bytes.decode { (reader) throws(WireError) in
-      try StepMessage(from: &reader, version: 2)
+      try StepMessage(from: &reader, version: 3)
     }
     #expect(read == step)
     #expect(throws: WireError.malformed) { try bytes.decode(StepMessage.init(from:)) }
     #expect(throws: WireError.malformed) {
       try writer.bytes.decode { (reader) throws(WireError) in
-        try StepMessage(from: &reader, version: 2)
+        try StepMessage(from: &reader, version: 3)
       }
     }
   }

@@ -169,6 +169,10 @@ class NativeScheduler(_Handle):
         retention = _native.CRetention(first, end, priority, duration_ms, int(pin))
         self._call_quick("kvbm_request_retain", request, _native.reference(retention))
 
+    def expect_back(self, request: int, milliseconds: int) -> None:
+        """The conversation will be back so long after the request's end."""
+        self._call_quick("kvbm_request_expect_back", request, milliseconds)
+
     def keys(self, request: int, first: int, count: int) -> bytes:
         """Keys of full blocks, KEY_BYTES each."""
         buffer = ctypes.create_string_buffer(_native.KEY_BYTES * count)

@@ -1,4 +1,5 @@
-"""How long a request wants its blocks kept: `kv_transfer_params` read, checked and told.
+"""How long a request wants its blocks kept, and when it will be back: `kv_transfer_params` read,
+checked and told.
 
 What a request brings along comes from strangers. Nothing in it can fail the request: what cannot be
 read is ignored, counted, and named in one warning. How much of it is granted, the node decides.
@@ -6,12 +7,13 @@ read is ignored, counted, and named in one warning. How much of it is granted, t
     {"kvbm": {"priority": 90, "duration": 600}}
     {"kvbm": {"retention": [
         {"start": 0, "end": 4096, "priority": 90, "duration": 600, "pin": true}]}}
+    {"kvbm": {"back_in": 60}}
 """
 
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from swift_kvbm._native import NO_END, RETENTION_COUNT_MAX
@@ -26,6 +28,7 @@ PRIORITY_MAX = 100
 DURATION_SECONDS_MAX = 4_294_967
 _RANGE_KEYS = ("start", "end", "priority", "duration", "pin")
 _WHOLE_KEYS = ("priority", "duration", "pin")
+BACK_KEY = "back_in"
 
 
 @dataclass(frozen=True)
@@ -50,15 +53,31 @@ class Range:
             native.retain(handle, first, end, self.priority, duration_ms, self.pin)
 
 
-def requested(request: Any, tally: Tally) -> list[Range]:
+@dataclass(frozen=True)
+class Wishes:
+    """What a request says beside its tokens; nothing, for most."""
+
+    ranges: list[Range] = field(default_factory=list)
+    # How long after the request's end its conversation will be back.
+    back_seconds: float | None = None
+
+    def tell(self, native: Any, handle: int, block_tokens: int) -> None:
+        """Hands it to the native library."""
+        for item in self.ranges:
+            item.tell(native, handle, block_tokens)
+        if self.back_seconds is not None:
+            native.expect_back(handle, round(self.back_seconds * 1000))
+
+
+def requested(request: Any, tally: Tally) -> Wishes:
     """What the request wants; empty when it wants nothing, or what it says cannot be read."""
     params = request.kv_transfer_params
     if not params:
-        return []
+        return Wishes()
     try:
         if not isinstance(params, Mapping) or PARAMS_KEY not in params:
-            return []
-        return _ranges(params[PARAMS_KEY])
+            return Wishes()
+        return _wishes(params[PARAMS_KEY])
     except ValueError as error:
         reason = str(error)
     except Exception as error:  # noqa: BLE001 - whatever a stranger can think of
@@ -72,7 +91,7 @@ def requested(request: Any, tally: Tally) -> list[Range]:
         request.request_id,
         reason,
     )
-    return []
+    return Wishes()
 
 
 def priority_of_all(ranges: list[Range]) -> int:
@@ -83,13 +102,18 @@ def priority_of_all(ranges: list[Range]) -> int:
     )
 
 
-def _ranges(said: Any) -> list[Range]:
+def _wishes(said: Any) -> Wishes:
     if not isinstance(said, Mapping):
         raise ValueError(f'{_shown(said)} is not an object, as in {{"priority": 90}}')
+    worth = {key: value for key, value in said.items() if key != BACK_KEY}
+    return Wishes(_ranges(worth), _seconds(said, BACK_KEY))
+
+
+def _ranges(said: Mapping[str, Any]) -> list[Range]:
     if "retention" not in said:
-        _check_keys(said, ("retention", *_WHOLE_KEYS))
+        _check_keys(said, ("retention", *_WHOLE_KEYS, BACK_KEY))
         return [_range(said)] if said else []
-    _check_keys(said, ("retention",))
+    _check_keys(said, ("retention", BACK_KEY))
     ranges = said["retention"]
     if not isinstance(ranges, list | tuple):
         raise ValueError(f"retention {_shown(ranges)} is not a list of ranges")
@@ -110,23 +134,21 @@ def _range(said: Mapping[str, Any]) -> Range:
     pin = said.get("pin", False)
     if not isinstance(pin, bool):
         raise ValueError(f"pin {_shown(pin)} is neither true nor false")
-    duration = _duration(said)
+    duration = _seconds(said, "duration")
     if pin and duration is None:
         raise ValueError("pin needs a duration: nothing is pinned for ever")
     priority = _whole(said, "priority", PRIORITY_NORMAL, 0, PRIORITY_MAX)
     return Range(start, end, priority, duration, pin)
 
 
-def _duration(said: Mapping[str, Any]) -> float | None:
-    value = said.get("duration")
+def _seconds(said: Mapping[str, Any], key: str) -> float | None:
+    value = said.get(key)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"duration {_shown(value)} is not a number of seconds")
+        raise ValueError(f"{key} {_shown(value)} is not a number of seconds")
     if not 0 < value <= DURATION_SECONDS_MAX:
-        raise ValueError(
-            f"duration {_shown(value)} is not above 0 and up to {DURATION_SECONDS_MAX}"
-        )
+        raise ValueError(f"{key} {_shown(value)} is not above 0 and up to {DURATION_SECONDS_MAX}")
     return float(value)
 
 

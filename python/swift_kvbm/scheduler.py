@@ -327,7 +327,7 @@ class SchedulerHalf:
         self._append(sequence, count * self._block_tokens)
         keys = self._native.keys(sequence.handle, 0, count)
         prompt = min(count, request.num_prompt_tokens // self._block_tokens)
-        worth = priority_of_all(sequence.retention)
+        worth = priority_of_all(sequence.wishes.ranges)
         recorder.add(Entry(request.arrival_time, keys, prompt, *sequence.found, worth))
 
     def reset(self) -> None:
@@ -365,9 +365,9 @@ class SchedulerHalf:
             return None
         handle = identity.begin(self._native, self._epoch, request.request_id)
         sequence = Sequence(request, handle, self._epoch, identity)
-        sequence.retention = requested(request, self.tally)
+        sequence.wishes = requested(request, self.tally)
         self._sequences[request.request_id] = sequence
-        self._tell_retention(sequence)
+        sequence.wishes.tell(self._native, sequence.handle, self._block_tokens)
         return sequence
 
     def _begin_again(self, sequence: Sequence) -> None:
@@ -376,12 +376,8 @@ class SchedulerHalf:
         name = sequence.request.request_id
         sequence.handle = sequence.identity.begin(self._native, self._epoch, name)
         sequence.epoch = self._epoch
-        self._tell_retention(sequence)
+        sequence.wishes.tell(self._native, sequence.handle, self._block_tokens)
         sequence.appended = sequence.stored = 0
-
-    def _tell_retention(self, sequence: Sequence) -> None:
-        for wanted in sequence.retention:
-            wanted.tell(self._native, sequence.handle, self._block_tokens)
 
     def _append(self, sequence: Sequence, end: int) -> None:
         if end > sequence.appended:

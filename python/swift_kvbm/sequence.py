@@ -8,7 +8,7 @@ from typing import Any
 from swift_kvbm.adapters import Adapter, Adapters
 from swift_kvbm.content import Item, Unidentified, content_items
 from swift_kvbm.log import once
-from swift_kvbm.retention import Range
+from swift_kvbm.retention import Wishes
 
 
 class Identities:
@@ -72,8 +72,8 @@ class Sequence:
     # The engine's epoch under which `handle` was begun.
     epoch: bytes
     identity: Identity = field(default_factory=Identity)
-    # How long it wants its blocks kept.
-    retention: list[Range] = field(default_factory=list)
+    # How long it wants its blocks kept, and when it will be back.
+    wishes: Wishes = field(default_factory=Wishes)
     appended: int = 0
     # Full blocks that were offered for storing.
     stored: int = 0

@@ -154,6 +154,9 @@ def test_what_is_worth_keeping_is_checked_and_bounded(sides):
         scheduler.retain(request, 0, 4, 90, 0, False)
     with pytest.raises(_native.NativeError, match="-4"):
         scheduler.retain(request + 1, 0, 4, 90, 0, False)
+    scheduler.expect_back(request, 60_000)
+    with pytest.raises(_native.NativeError, match="-4"):
+        scheduler.expect_back(request + 1, 1)
     # The node takes all of it with the request's first blocks, and serves on.
     Device(worker, 1)
     scheduler.append(request, array("I", range(8)))

@@ -7,7 +7,7 @@ import pytest
 
 from swift_kvbm import _native, log
 from swift_kvbm.metrics import COUNTERS, Tally
-from swift_kvbm.retention import Range, requested
+from swift_kvbm.retention import Range, Wishes, requested
 
 BLOCK = 16
 
@@ -22,9 +22,15 @@ def heard(caplog, monkeypatch):
     logger.removeHandler(caplog.handler)
 
 
-def wants(params, tally: Tally | None = None) -> list[Range]:
+def wishes(params, tally: Tally | None = None) -> Wishes:
     request = SimpleNamespace(request_id="r", kv_transfer_params=params)
     return requested(request, tally or Tally())
+
+
+def wants(params, tally: Tally | None = None) -> list[Range]:
+    found = wishes(params, tally)
+    assert found.back_seconds is None
+    return found.ranges
 
 
 def told(wanted: Range) -> list[tuple]:
@@ -50,6 +56,21 @@ def test_a_whole_request_or_ranges_of_it():
         Range(4096),
     ]
     assert wants({"kvbm": {"retention": []}}) == []
+
+
+def test_a_conversation_says_when_it_will_be_back():
+    assert wishes({"kvbm": {"back_in": 60}}) == Wishes([], 60.0)
+    assert wishes({"kvbm": {"back_in": 0.25, "priority": 90}}) == Wishes([Range(priority=90)], 0.25)
+    both = wishes({"kvbm": {"retention": [{"start": 16, "priority": 10}], "back_in": 5}})
+    assert both == Wishes([Range(16, None, 10)], 5.0)
+    calls: list[tuple] = []
+    native = SimpleNamespace(
+        retain=lambda *arguments: calls.append(("retain", *arguments)),
+        expect_back=lambda *arguments: calls.append(("back", *arguments)),
+    )
+    both.tell(native, 7, BLOCK)
+    Wishes().tell(native, 8, BLOCK)
+    assert calls == [("retain", 7, 1, _native.NO_END, 10, 0, False), ("back", 7, 5000)]
 
 
 def test_ranges_are_told_in_all_the_blocks_that_they_touch():
@@ -81,6 +102,10 @@ WRONG = [
     ({"retention": [{}] * 17}, "17 ranges, more than 16"),
     ({"retention": [], "priority": 90}, "'priority' is none of"),
     ({"priority": "x" * 1000}, "..."),
+    ({"back_in": "soon"}, "back_in 'soon' is not a number of seconds"),
+    ({"back_in": True}, "back_in True is not a number of seconds"),
+    ({"back_in": -1}, "back_in -1 is not above 0"),
+    ({"back_in": 1e9, "priority": 90}, "back_in 1000000000.0 is not above 0 and up to"),
 ]
 
 

@@ -26,3 +26,14 @@ public func kvbm_request_retain(
     return Int32(KVBM_OK)
   }
 }
+
+// swift-format-ignore: AlwaysUseLowerCamelCase
+@c @implementation
+public func kvbm_request_expect_back(
+  _ scheduler: OpaquePointer!, _ request: UInt64, _ milliseconds: UInt32
+) -> Int32 {
+  onScheduler(scheduler) { (side) throws(CallFailure) in
+    try side.expectBack(request, milliseconds)
+    return Int32(KVBM_OK)
+  }
+}

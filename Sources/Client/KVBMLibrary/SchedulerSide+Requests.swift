@@ -154,7 +154,7 @@ extension SchedulerSide {
       state.requests[id]?.match = nil
       state.loads.append(
         PlannedLoad(request: id, session: session, keys: run.keys, deviceBlocks: blocks))
-      tellRetentions(of: id, &state)
+      tellWishes(of: id, &state)
     }
   }
 
@@ -181,7 +181,7 @@ extension SchedulerSide {
       let offer = StepMessage.Store(
         run: run, firstOffered: absent.contains { $0 > 0 } ? absent : [])
       state.stores.append(PlannedStore(offer: offer, deviceBlocks: blocks))
-      tellRetentions(of: id, &state)
+      tellWishes(of: id, &state)
     }
   }
 
@@ -190,7 +190,10 @@ extension SchedulerSide {
   /// - Throws: `KVBM_STALE`.
   func end(_ id: UInt64) throws(CallFailure) {
     try state.withLock { (state) throws(CallFailure) in
-      guard state.requests.removeValue(forKey: id) != nil else { throw .stale }
+      guard state.requests[id] != nil else { throw .stale }
+      // It may have loaded and stored nothing, and be back all the same.
+      tellWishes(of: id, &state)
+      state.requests[id] = nil
       state.ended.append(id)
     }
   }

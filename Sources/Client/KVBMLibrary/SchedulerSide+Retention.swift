@@ -17,18 +17,34 @@ extension SchedulerSide {
           text: "a request has more than \(Self.retentionCountMax) retentions")
       }
       state.requests[id]?.retentions.append(retention)
-      state.requests[id]?.retainedIn = nil
+      state.requests[id]?.toldIn = nil
     }
   }
 
-  /// The coming step says what the request wants to be kept, unless this node was told.
-  func tellRetentions(of id: UInt64, _ state: inout State) {
-    guard let request = state.requests[id], !request.retentions.isEmpty,
-      let session = link.current()?.session, request.retainedIn != session,
+  /// Notes that a request's conversation will be back; told as a retention is.
+  ///
+  /// - Throws: `KVBM_STALE`.
+  func expectBack(_ id: UInt64, _ milliseconds: UInt32) throws(CallFailure) {
+    try state.withLock { (state) throws(CallFailure) in
+      guard state.requests[id] != nil else { throw .stale }
+      state.requests[id]?.backMilliseconds = milliseconds
+      state.requests[id]?.toldIn = nil
+    }
+  }
+
+  /// The coming step says what the request wants to be kept, and when it will be back, unless this
+  /// node was told.
+  func tellWishes(of id: UInt64, _ state: inout State) {
+    guard let request = state.requests[id], request.hasWishes,
+      let session = link.current()?.session, request.toldIn != session,
       // What has no room goes with a later step of the request's.
-      state.retentions.count + request.retentions.count <= WireFormat.retentionCountMax
+      state.retentions.count + request.retentions.count <= WireFormat.retentionCountMax,
+      state.returns.count < WireFormat.returnCountMax
     else { return }
     state.retentions += request.retentions
-    state.requests[id]?.retainedIn = session
+    if let milliseconds = request.backMilliseconds {
+      state.returns.append(StepMessage.Return(request: id, milliseconds: milliseconds))
+    }
+    state.requests[id]?.toldIn = session
   }
 }

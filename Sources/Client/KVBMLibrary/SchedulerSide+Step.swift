@@ -42,6 +42,7 @@ extension SchedulerSide {
     message.stores = stores.map(\.offer)
     message.retentions = state.retentions
     message.prefill = state.prefill
+    message.returns = state.returns
 
     var reply: StepReply?
     if !message.isEmpty, let attachment = link.current(), attachment.session == session {
@@ -51,6 +52,7 @@ extension SchedulerSide {
     }
     state.ended.removeAll(keepingCapacity: true)
     state.retentions.removeAll(keepingCapacity: true)
+    state.returns.removeAll(keepingCapacity: true)
     var granted = (reply?.loads ?? []).makeIterator()
     for (load, isCurrent) in zip(loads, isCurrent) {
       plan.loads.append(planned(load, isCurrent ? granted.next() : nil))

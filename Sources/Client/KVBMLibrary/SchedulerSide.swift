@@ -15,11 +15,16 @@ final class SchedulerSide: Sendable {
     /// The engine's own name for it, and the session that has been told.
     var name = ""
     var introducedIn: UInt64?
-    /// How long its blocks are worth keeping, and the session that has been told.
+    /// How long its blocks are worth keeping, when its conversation will be back, and the session
+    /// that has been told.
     var retentions: [StepMessage.Retention] = []
-    var retainedIn: UInt64?
+    var backMilliseconds: UInt32?
+    var toldIn: UInt64?
     /// Until it is taken up, or asked for again.
     var match: Promise?
+
+    /// Whether there is anything to tell beside its blocks.
+    var hasWishes: Bool { !retentions.isEmpty || backMilliseconds != nil }
   }
 
   /// What the last match of a request promised.
@@ -62,6 +67,7 @@ final class SchedulerSide: Sendable {
     /// What forward passes over prompts took that the node has not been told of.
     var prefill = StepMessage.Prefill()
     var retentions: [StepMessage.Retention] = []
+    var returns: [StepMessage.Return] = []
     /// A plan or JSON that did not fit into the caller's buffer.
     var retainedPlan: [UInt8]?
     var retainedStatistics: [UInt8]?

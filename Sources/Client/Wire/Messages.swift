@@ -91,8 +91,8 @@ public struct MatchReply: Equatable, Sendable {
   }
 }
 
-/// All that a scheduling step settles: requests that ended, promises taken up, blocks offered, and
-/// how long they are worth keeping.
+/// All that a scheduling step settles: requests that ended, promises taken up, blocks offered, how
+/// long they are worth keeping, and when their conversations will be back.
 public struct StepMessage: Equatable, Sendable {
   /// A request that takes up what its last match promised.
   public struct Load: Equatable, Sendable {
@@ -155,13 +155,15 @@ public struct StepMessage: Equatable, Sendable {
   public var retentions: [Retention] = []
   /// What prefill took since the last message.
   public var prefill = Prefill()
+  /// When requests' conversations will be back; a request's last word counts.
+  public var returns: [Return] = []
 
   /// A step that settles nothing.
   public init() {}
 
   /// Whether the step needs no round trip. What prefill took can wait for the next one.
   public var isEmpty: Bool {
-    ended.isEmpty && loads.isEmpty && stores.isEmpty && retentions.isEmpty
+    ended.isEmpty && loads.isEmpty && stores.isEmpty && retentions.isEmpty && returns.isEmpty
   }
 
   /// Appends the message's fields.
@@ -178,6 +180,8 @@ public struct StepMessage: Equatable, Sendable {
     writer.put(UInt32(truncatingIfNeeded: retentions.count))
     for retention in retentions { retention.encode(to: &writer) }
     prefill.encode(to: &writer)
+    writer.put(UInt32(truncatingIfNeeded: returns.count))
+    for entry in returns { entry.encode(to: &writer) }
   }
 
   /// Reads a whole message of the present version.
@@ -198,11 +202,14 @@ public struct StepMessage: Equatable, Sendable {
     for _ in 0..<(try reader.takeCount(itemBytes: Store.bytesMin)) {
       stores.append(try Store(from: &reader))
     }
-    if version >= WireFormat.retentionVersion {
-      let count = try reader.takeCount(itemBytes: Retention.byteCount)
-      guard count <= WireFormat.retentionCountMax else { throw .malformed }
-      for _ in 0..<count { retentions.append(try Retention(from: &reader)) }
-      prefill = try Prefill(from: &reader)
+    let retentionCount = try reader.takeCount(itemBytes: Retention.byteCount)
+    guard retentionCount <= WireFormat.retentionCountMax else { throw .malformed }
+    for _ in 0..<retentionCount { retentions.append(try Retention(from: &reader)) }
+    prefill = try Prefill(from: &reader)
+    if version >= WireFormat.returnVersion {
+      let count = try reader.takeCount(itemBytes: Return.byteCount)
+      guard count <= WireFormat.returnCountMax else { throw .malformed }
+      for _ in 0..<count { returns.append(try Return(from: &reader)) }
     }
     try reader.finish()
   }

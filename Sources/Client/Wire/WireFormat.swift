@@ -8,11 +8,11 @@ public enum WireFormat {
   /// The first eight bytes of both greetings.
   public static let helloMagic: UInt64 = 0x314F_4C48_4D42_564B  // "KVBMHLO1"
   /// The protocol's number, which each side compares with the other's; plans carry it too.
-  public static let version: UInt32 = 3
+  public static let version: UInt32 = 4
   /// The versions that a node understands; libraries speak `version` alone.
-  public static let nodeVersions: ClosedRange<UInt32> = 2...version
-  /// The version that brought retentions and the time that prefill takes.
-  static let retentionVersion: UInt32 = 3
+  public static let nodeVersions: ClosedRange<UInt32> = 3...version
+  /// The version that brought conversations that will be back.
+  static let returnVersion: UInt32 = 4
   /// A handshake packet's largest size.
   public static let packetBytesMax = 64 * 1024
   /// A ring message's largest size, header included.
@@ -25,6 +25,8 @@ public enum WireFormat {
   public static let storeCountMax = 8_192
   /// Retentions in one step; those of further requests go with a later step of theirs.
   public static let retentionCountMax = 8_192
+  /// Requests in one step that say when they will be back; the others say it in a later one.
+  public static let returnCountMax = 8_192
   /// Cache groups of one engine.
   public static let groupCountMax = 8
   /// In place of a slot or a device block: the group does not need this position.

@@ -19,6 +19,7 @@ extension BlockEngine {
     try checkOperations(&expected)
     try checkUses()
     try checkExpectations(&expected)
+    try require(prefetches.count <= limits.returnLimit, "too many conversations are to be back")
     for index in 0..<pools.classCount {
       expected[2 * index].pins += pinnedCount(ClassID(UInt8(index)))
     }

@@ -174,10 +174,14 @@ extension BlockEngine {
   /// The request that waits longest may use half of what the others have to leave: a prompt longer
   /// than their share would otherwise never be found whole, and only one at a time waits longest.
   func stagingHoldLimit(_ classID: ClassID, for entry: Int) -> Int {
-    if let limit = limits.stagingHoldLimit { return limit }
-    let usable = pools[.host, classID].pool.counts.usable
-    let share = (usable + 1) / 2
-    return staging.first ?? entry == entry ? share + (usable - share) / 2 : share
+    let share = stagingShare(classID)
+    guard limits.stagingHoldLimit == nil, staging.first ?? entry == entry else { return share }
+    return share + (pools[.host, classID].pool.counts.usable - share) / 2
+  }
+
+  /// What everybody may stage of a class: half of the host's slots unless set otherwise.
+  func stagingShare(_ classID: ClassID) -> Int {
+    limits.stagingHoldLimit ?? (pools[.host, classID].pool.counts.usable + 1) / 2
   }
 
   /// Starts to read a known block from disk into a new host block.

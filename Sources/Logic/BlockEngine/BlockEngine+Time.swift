@@ -13,6 +13,7 @@ extension BlockEngine {
     try endExpectations(now)
     if now >= nextDeadline { try endTransfers(now) }
     try beginWrites(now)
+    try prefetch(now)
   }
 
   private mutating func endStaging(_ now: Time) throws(PoolError) {

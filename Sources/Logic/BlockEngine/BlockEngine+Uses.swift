@@ -33,6 +33,7 @@ extension BlockEngine {
     guard uses[use].isOver, uses[use].pendingCount == 0 else { return }
     let ended = uses[use]
     uses.remove(use)
+    noteReturn(ended)
     let groups = namespaces[Int(ended.namespace.rawValue)]
     for (group, place) in groups.enumerated() { try tell(ended, group, place.classID) }
   }

@@ -52,6 +52,8 @@ public struct BlockEngine: ~Copyable {
   /// What requests have said of their blocks' worth.
   var retained: [RequestID: RequestRetention] = [:]
   var writeQueue: WriteQueue
+  /// Conversations that are to be back.
+  var prefetches: PrefetchTable
   var evictedBuffer: [Evicted] = []
   /// How fast ways and engines are.
   var speeds: SpeedBook
@@ -99,6 +101,7 @@ public struct BlockEngine: ~Copyable {
     requests = RequestTable(capacity: limits.requestLimit)
     tails = TailTable(capacity: limits.tailLimit)
     writeQueue = WriteQueue(capacity: limits.writeQueueLimit)
+    prefetches = PrefetchTable(capacity: limits.returnLimit)
     speeds = SpeedBook(limits)
   }
 }

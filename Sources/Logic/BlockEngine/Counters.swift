@@ -90,6 +90,12 @@ public struct Counters: Equatable, Sendable {
   public var pinsRefused = 0
   /// Requests whose word of their blocks' worth was not taken.
   public var retentionsRefused = 0
+  /// Blocks whose read was begun for conversations that are to be back.
+  public var blocksPrefetched = 0
+  /// Conversations whose blocks were not all read: one is nowhere, or there is no room.
+  public var prefetchesCut = 0
+  /// Words that a conversation will be back that were not taken, since there are too many.
+  public var returnsRefused = 0
   /// Calls that name what there is not: a namespace, more blocks than promised.
   public var invalidCalls = 0
   /// Commits of less than was promised where a group is windowed: a shorter prefix has other
@@ -148,6 +154,8 @@ extension Counters {
       ("writesDropped", \.writesDropped), ("writesLapsed", \.writesLapsed),
       ("blocksPinned", \.blocksPinned), ("pinsRefused", \.pinsRefused),
       ("retentionsRefused", \.retentionsRefused),
+      ("blocksPrefetched", \.blocksPrefetched), ("prefetchesCut", \.prefetchesCut),
+      ("returnsRefused", \.returnsRefused),
       ("invalidCalls", \.invalidCalls), ("shortLoadsRefused", \.shortLoadsRefused),
       ("positionsFasterThanHost", \.positionsFasterThanHost),
       ("positionsFasterThanDisk", \.positionsFasterThanDisk),

@@ -20,6 +20,8 @@ public struct Limits: Sendable {
   public var expectedLimit = 65536
   /// Tails at a time, expected, on their way and stored.
   public var tailLimit = 8192
+  /// Conversations that are to be back at a time; see `BlockEngine.expectBack`.
+  public var returnLimit = 1024
   /// Keys that one `match` or `prepareStore` looks at; those behind are as if not there.
   public var keyLimit = 65536
   /// Namespaces that can be opened.
@@ -41,6 +43,8 @@ public struct Limits: Sendable {
   public var storeNanoseconds: UInt64 = 600_000_000_000
   /// From the first block that is staged for a request until it stops waiting.
   public var stagingNanoseconds: UInt64 = 2_000_000_000
+  /// How long before a conversation is back its blocks are read at the latest.
+  public var prefetchNanoseconds: UInt64 = 2_000_000_000
   /// From a match until its pins go, unless it is committed or its step ends: a back-stop.
   public var leaseNanoseconds: UInt64 = 1_000_000_000
 
@@ -56,10 +60,14 @@ public struct Limits: Sendable {
   /// Entries of the table of operations.
   var operationLimit: Int { requestLimit + storeLimit + readLimit + writeLimit }
 
+  /// Reads under way, of requests that wait as well, up to which one is begun for nobody.
+  var prefetchReadLimit: Int { max(1, readLimit / 4) }
+
   func check() {
     precondition(
       requestLimit > 0 && storeLimit > 0 && readLimit > 0 && writeLimit > 0 && writeQueueLimit > 0
-        && keyLimit > 0 && stagingClaimLimit > 0 && expectedLimit > 0 && tailLimit > 0,
+        && keyLimit > 0 && stagingClaimLimit > 0 && expectedLimit > 0 && tailLimit > 0
+        && returnLimit > 0,
       "an engine's limits must be positive")
     precondition(operationLimit < 1 << 16, "an engine has less than 65536 operations")
     precondition(

@@ -67,6 +67,12 @@ package struct PlantedBugs: OptionSet, Sendable {
   package static let writeUnpaid = PlantedBugs(rawValue: 1 << 30)
   /// What a request says of its blocks' worth does not matter for what comes in.
   package static let ignorePriority = PlantedBugs(rawValue: 1 << 31)
+  /// That a conversation will be back is forgotten with its request.
+  package static let forgetReturn = PlantedBugs(rawValue: 1 << 34)
+  /// What a conversation will need is read as soon as its request is over.
+  package static let prefetchEarly = PlantedBugs(rawValue: 1 << 35)
+  /// Reads for nobody take the room of those who wait.
+  package static let prefetchGreedy = PlantedBugs(rawValue: 1 << 36)
   /// A way that is slower than computing is never tried again.
   package static let neverTry = PlantedBugs(rawValue: 1 << 40)
   /// Half of a ready prefix is promised where it is not worth its load.

@@ -19,6 +19,8 @@ struct RequestUse {
   var wantedEnd = Int.max
   /// How many were turned away.
   var turnedAwayCount = 0
+  /// How long after its end its conversation will be back; nil when nobody has said that.
+  var backNanoseconds: UInt64?
 
   init(namespace: NamespaceID) { self.namespace = namespace }
 

@@ -24,6 +24,8 @@ public struct Explanation: Codable, Sendable {
     /// it said nothing, and in a list of several requests.
     public var granted: [Granted]?
     public var notGranted: [String]?
+    /// How long after its end its conversation will be back, by its word; nil without one.
+    public var backSeconds: Double?
     /// Where its prefix ended, and why; absent when it got all.
     public var firstMissing: Int?
     public var missingKey: String?
@@ -80,6 +82,9 @@ extension Explanation.Request {
     for said in retention ?? [] { lines.append("  " + said.words) }
     for granted in granted ?? [] { lines.append("    " + granted.words) }
     for reason in notGranted ?? [] { lines.append("    " + reason) }
+    if let backSeconds {
+      lines.append("  will be back \(backSeconds.formattedSeconds) s after its end")
+    }
     if let firstMissing, let reason {
       let group = missingGroup.map { " of \($0)," } ?? ""
       lines.append("  block \(firstMissing)\(group) is missing: \(reason)")
@@ -137,6 +142,7 @@ extension NodeCore {
           retention: entry.retentions.isEmpty
             ? nil : entry.retentions.map(Explanation.Retention.init),
           granted: granted?.ranges, notGranted: granted?.reasons,
+          backSeconds: entry.backNanoseconds.map { Double($0 / 1_000_000) / 1_000 },
           firstMissing: entry.firstMissing?.position,
           missingKey: entry.firstMissing?.key.description,
           missingGroup: entry.firstMissing?.groupWords,

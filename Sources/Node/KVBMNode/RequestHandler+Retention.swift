@@ -17,6 +17,21 @@ extension RequestHandler {
       state.requests.update(id, session.namespace.namespace, now) { $0.retentions = ranges }
     }
   }
+
+  /// Hands on when requests' conversations will be back.
+  func expectBack(
+    _ returns: [StepMessage.Return], _ session: Session, _ state: inout NodeState, _ now: Time
+  ) {
+    for entry in returns {
+      let id = RequestID(engine: session.engine, number: entry.request)
+      let nanoseconds = UInt64(entry.milliseconds) * 1_000_000
+      let isTaken = state.engine.expectBack(id, in: session.namespace.id, after: nanoseconds)
+      guard isTaken else { continue }
+      state.requests.update(id, session.namespace.namespace, now) {
+        $0.backNanoseconds = nanoseconds
+      }
+    }
+  }
 }
 
 extension RetentionRange {

@@ -77,6 +77,7 @@ struct RequestHandler {
       var reply = StepReply()
       note(step.prefill, session, &state)
       retain(step.retentions, session, &state, now)
+      expectBack(step.returns, session, &state, now)
       // Loads first: a request may end in the very step that grants its load.
       for load in step.loads { reply.loads.append(begin(load, session, &state, now)) }
       for (index, offer) in step.stores.enumerated() where session.isComplete {
@@ -150,10 +151,10 @@ struct RequestHandler {
       parentKey: run.parentKey, firstOffered: offer.firstOffered.map(Int.init), now: now)
     state.requests.update(id, session.namespace.namespace, now) {
       $0.storedCount += answer.offloadCount
-    }
       if !$0.retentions.isEmpty {
         $0.trail.note(run.keys.prefix(answer.coveredCount), from: Int(run.firstPosition))
       }
+    }
     state.settle(now: now) { effect in
       guard case .offload(let operation, _, let position, let group, let target) = effect else {
         return

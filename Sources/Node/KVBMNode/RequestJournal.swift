@@ -24,6 +24,8 @@ struct RequestJournal {
     var storedCount = 0
     /// What it said of its blocks' worth.
     var retentions: [RetentionRange] = []
+    /// How long after its end its conversation will be back, by its word.
+    var backNanoseconds: UInt64?
     /// Where its blocks are found from.
     var trail = KeyTrail()
   }

@@ -9,6 +9,8 @@ public enum PlantedBug: String, CaseIterable, Sendable {
   case waitForever, giveUpDisk, forgetUse, stopAtUnwanted, storeRefused, admitOrphan, writeUnpaid
   case ignorePriority
   case weakPin, leakPin, pinUnbounded, keepForever, retainUnbounded, forgetBehind, forgetOnDisk
+  // What is read ahead.
+  case forgetReturn, prefetchEarly, prefetchGreedy
   // Where groups are windowed.
   case shortWindow, wrongEnd, ignoreHole, grantShorter, storeDropped, stopAtDropped, stageShort
   // Where it is weighed whether to load.
@@ -53,14 +55,17 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     case .storeRefused: .storeRefused
     case .admitOrphan: .admitOrphan
     case .writeUnpaid: .writeUnpaid
+    case .ignorePriority: .ignorePriority
     case .weakPin: .weakPin
     case .leakPin: .leakPin
-    case .ignorePriority: .ignorePriority
     case .pinUnbounded: .pinUnbounded
     case .keepForever: .keepForever
     case .retainUnbounded: .retainUnbounded
     case .forgetBehind: .forgetBehind
     case .forgetOnDisk: .forgetOnDisk
+    case .forgetReturn: .forgetReturn
+    case .prefetchEarly: .prefetchEarly
+    case .prefetchGreedy: .prefetchGreedy
     case .shortWindow: .shortWindow
     case .wrongEnd: .wrongEnd
     case .ignoreHole: .ignoreHole

@@ -164,7 +164,7 @@ extension Simulation {
     let leases = announced.expected.flatMap(\.values) + announced.tails.values
     let producers = Set(leases.map(\.producer)).sorted { $0.number < $1.number }
     for producer in producers { abandon(producer) }
-    engine.tick(time)
+    tick()
     settle()
     check(engine.expectedBlockCount == 0 && engine.tailCount == 0, "what nobody brings is expected")
   }

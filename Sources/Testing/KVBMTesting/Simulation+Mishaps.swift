@@ -77,6 +77,7 @@ extension Simulation {
     settle()
     check(!loads.values.contains { $0.request.engine == gone }, "a load outlives its engine")
     for id in live where id.engine == gone {
+      noteReturn(of: id)
       prompts[id] = nil
       said[id] = nil
     }
@@ -118,6 +119,7 @@ extension Simulation {
     live = []
     prompts = [:]
     said = [:]
+    returns = Returns()
     pins = [[:], [:]]
     loads = [:]
     refused = []
@@ -198,11 +200,12 @@ extension Simulation {
     settle()
     while !live.isEmpty { cancel() }
     abandonEverything()
-    for _ in 0..<10 {
+    // What is read ahead comes bit by bit.
+    for round in 0..<100 where round < 10 || engine.operationCount > 0 {
       settle()
       endJobs { _ in true }
       runDrivers()
-      engine.tick(time)
+      tick()
     }
     settle()
     unpinAll()

@@ -22,6 +22,7 @@ extension Simulation {
     if let prompt = prompts[first] {
       forget(first)
       bringBack(prompt, runtime)
+      if fault == nil { bringAhead(prompt, runtime) }
       if fault == nil { regainDisk(prompt, runtime) }
     }
     engine.detach(runtime.id, now: time)
@@ -51,10 +52,10 @@ extension Simulation {
   /// Stores the prompt, and waits until all that this began has ended.
   private mutating func store(_ prompt: Prompt, _ runtime: Runtime) {
     let id = begin(prompt, runtime)
-    for _ in 0..<100 {
     let everything = RetentionRange(
       positions: 0..<Int.max, priority: UInt8(Door.thresholdMax))
     if engine.retain(id, [everything]) { said[id] = [everything] }
+    for _ in 0..<100 {
       let answer = offer(id, prompt, 0..<prompt.keys.count)
       let isDone = engine.operationCount == 0 && engine.pendingWriteCount == 0
       if answer.coveredCount == prompt.keys.count && isDone { break }
@@ -134,12 +135,12 @@ extension Simulation {
     }
   }
 
-  private mutating func loseHost() {
+  mutating func loseHost() {
     for index in extents.indices where extents[index].tier == .host { retireExtent(index) }
     for index in extents.indices where !extents[index].isUsable { addExtent(index) }
   }
 
-  private mutating func begin(_ prompt: Prompt, _ runtime: Runtime) -> RequestID {
+  mutating func begin(_ prompt: Prompt, _ runtime: Runtime) -> RequestID {
     requestCount += 1
     let id = RequestID(engine: runtime.id, number: requestCount)
     live.append(id)
@@ -147,18 +148,18 @@ extension Simulation {
     return id
   }
 
-  private mutating func forget(_ id: RequestID) {
+  mutating func forget(_ id: RequestID) {
     settle()
     live.removeAll { $0 == id }
     cancel(id)
   }
 
   /// Time enough for a copy or two.
-  private mutating func pass() {
+  mutating func pass() {
     settle()
     now += 50
     runDrivers()
-    engine.tick(time)
+    tick()
     settle()
   }
 }

@@ -150,6 +150,7 @@ extension Simulation {
 
   /// Forgets a request that is not live any more.
   mutating func cancel(_ id: RequestID) {
+    noteReturn(of: id)
     prompts[id] = nil
     said[id] = nil
     tell("\(id.words) is cancelled")

@@ -51,6 +51,8 @@ public struct Simulation: ~Copyable {
   var door = Door()
   /// What was announced, and tails.
   var announced = Announcements()
+  /// Conversations that are to be back.
+  var returns = Returns()
   /// Troubles come in pairs: until this step another restart is likely.
   var restartAgainBefore = 0
   /// Until these steps the disk is slow, and full.
@@ -150,6 +152,8 @@ public struct Simulation: ~Copyable {
     public var loadsRefused = 0
     /// Promises and stagings that were held against a naive weighing.
     public var choicesChecked = 0
+    /// Blocks that were read for nobody who waits.
+    public var readsAhead = 0
     /// Times that a slow disk was given up, became fast, and was used again.
     public var disksRegained = 0
     /// Blocks that were not let into a tier, by reason.
@@ -207,6 +211,8 @@ public struct Simulation: ~Copyable {
     if seed % 4 != 0 { limits.stagingHoldLimit = 5 }
     limits.expectedLimit = 12
     limits.tailLimit = 3
+    limits.returnLimit = 4
+    limits.prefetchNanoseconds = 100
     limits.retentionPercent = 40
     limits.retentionRangeLimit = 2
     limits.pinPercent = 20
@@ -273,7 +279,7 @@ public struct Simulation: ~Copyable {
       runDrivers()
       isTicked = random.oneIn(4)
       if isTicked {
-        engine.tick(time)
+        tick()
         announced.tickedAt = time.nanoseconds
       }
       settle()
@@ -319,6 +325,7 @@ public struct Simulation: ~Copyable {
     case 93:
       retain()
       retain()
+      sayReturn()
     case 94: if random.oneIn(3) { unpin() } else { pin() }
     case 95, 96: announce()
     case 97, 98: storeTail()

@@ -30,7 +30,7 @@
 extern "C" {
 #endif
 
-#define KVBM_ABI_VERSION 3u
+#define KVBM_ABI_VERSION 4u
 
 /// Result codes. Stable: new ones are only added.
 enum {
@@ -193,6 +193,11 @@ typedef struct kvbm_retention {
 /// others. `KVBM_LIMIT` beyond `KVBM_RETENTION_COUNT_MAX`.
 int32_t kvbm_request_retain(kvbm_scheduler *scheduler, uint64_t request,
                             const kvbm_retention *retention);
+/// Says that the request's conversation will be back so long after the request's end: shortly
+/// before, the node reads into host memory what only its disk has of the request's blocks, as far
+/// as waiting requests leave room. The last word counts. Needs no node, and promises nothing.
+int32_t kvbm_request_expect_back(kvbm_scheduler *scheduler, uint64_t request,
+                                 uint32_t milliseconds);
 /// Says what forward passes over prompts took, so that the node loads only what is faster than
 /// computing it: `tokens` were computed in `nanoseconds`, and `context_tokens` is the sum, over
 /// these tokens, of the tokens before each in its sequence. Sums of several calls go to the node
