@@ -90,7 +90,7 @@ let outer: [Target] = [
     name: "KVBMNode",
     dependencies: [
       "CLinux", "CSlotFormat", "Wire", "BlockIdentity", "BlockPool", "BlockEngine", "KVLayout",
-      "HostTier", "DiskTier",
+      "HostTier", "DiskTier", "ObjectTier",
     ], path: "Sources/Node/KVBMNode"),
   .executableTarget(
     name: "KVBMCommand",

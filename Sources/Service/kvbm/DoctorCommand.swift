@@ -16,6 +16,16 @@ struct DoctorCommand: ParsableCommand {
   @Option(help: "Directory of a disk tier to check. [KVBM_DISK_PATH]")
   var disk: String?
 
+  @Option(
+    help: """
+      Shared store to check: file:///directory (made a store if empty) or s3://bucket/prefix. An \
+      object of 1 MiB is put, got, compared and deleted.
+      """)
+  var object: String?
+
+  @Option(help: "Where the bucket is, if not at Amazon's: https://host:port.")
+  var objectEndpoint: String?
+
   @Option(help: "Socket of a node that has to answer. [KVBM_SOCKET]")
   var socket: String?
 
@@ -41,6 +51,9 @@ struct DoctorCommand: ParsableCommand {
         "--python-timeout is \(pythonTimeout); it must be \(range.lowerBound) to "
           + "\(range.upperBound)")
     }
+    if objectEndpoint != nil && object?.hasPrefix("s3://") != true {
+      throw ValidationError("--object-endpoint belongs to --object s3://bucket/prefix")
+    }
   }
 
   /// Prints one line a finding as soon as it is known.
@@ -56,6 +69,7 @@ struct DoctorCommand: ParsableCommand {
     if let path = disk ?? Environment.text("KVBM_DISK_PATH") {
       report(DiskFacts.probe(path).findings)
     }
+    if let object { report([ObjectFinding.check(url: object, endpoint: objectEndpoint)]) }
     report([RuntimeDirectoryFacts.read().finding])
     let named = socket ?? Environment.text("KVBM_SOCKET")
     report([

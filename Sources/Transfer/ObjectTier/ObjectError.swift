@@ -55,51 +55,63 @@ extension ObjectError {
 }
 
 extension ObjectError: CustomStringConvertible {
-  /// What failed, where, why, and what to do about it.
-  public var description: String {
+  /// What failed, where and why, and what to do about it.
+  public var description: String { "\(reason). \(remedy)." }
+
+  /// What failed, where and why.
+  public var reason: String {
     switch self {
-    case .timedOut: "no answer before the deadline. The store or the way to it is slow or stuck."
-    case .shutDown: "the store was shut down."
-    case .system(let call, let path, let code):
-      "\(call) \(path): \(errorText(code)). \(Self.remedy(code))"
-    case .notAStore(let path):
-      "\(path) holds other files and no sound \(ObjectMarker.fileName). Name an empty directory, "
-        + "or one that an object store was made in; nothing was changed."
-    case .gone(let path):
-      "\(path) is not there any more. Mount it again, or make the directory again."
+    case .timedOut: "no answer before the deadline"
+    case .shutDown: "the store was shut down"
+    case .system(let call, let path, let code): "\(call) \(path): \(errorText(code))"
+    case .notAStore(let path): "\(path) holds other files and no sound \(ObjectMarker.fileName)"
+    case .gone(let path): "\(path) is not there any more"
     case .newerFormat(let path, let version, let known):
-      "\(path) has object store format \(version), this version knows up to \(known). "
-        + "Use the version that made it, or another directory; nothing was changed."
-    case .badSetting(let text): text
-    default: serviceText
+      "\(path) has object store format \(version), this version knows up to \(known)"
+    case .badSetting(let text), .noLibrary(let text), .network(let text): text
+    case .unavailable(let status, let code):
+      "the server cannot serve now (\(Self.answer(status, code)))"
+    case .denied(let code): "the server denies access (\(code))"
+    case .noCredentials: "there are no credentials for s3://"
+    case .noBucket(let bucket): "there is no bucket \(bucket)"
+    case .wrongRegion(let region):
+      "the bucket is in another region\(region.map { ": \($0)" } ?? "")"
+    case .clockSkew(let serverTime):
+      "this machine's clock is wrong: the server has \(serverTime)"
+    case .notAnObject(let text): "the answer is no object of ours (\(text))"
+    case .refused(let status, let code):
+      "the server refuses the request (\(Self.answer(status, code)))"
     }
   }
 
-  /// The texts about a service and the way to it.
-  private var serviceText: String {
+  /// What to do about it.
+  public var remedy: String {
     switch self {
-    case .noLibrary(let text):
-      "\(text). Object stores at s3:// need libcurl 7.68 or newer with TLS: "
-        + "apt-get install libcurl4, or what your distribution calls it."
-    case .network(let text): "\(text). Check endpoint, network, proxy and certificates."
-    case .unavailable(let status, let code):
-      "the server cannot serve now (\(Self.answer(status, code)))."
-    case .denied(let code):
-      "the server denies access (\(code)). Check access key, secret and session token, and that "
-        + "they may list the bucket and get, put and delete objects in it."
+    case .timedOut: "The store or the way to it is slow or stuck; check both"
+    case .shutDown: "Nothing needs to be done"
+    case .system(_, _, let code): Self.remedy(code)
+    case .notAStore:
+      "Name an empty directory, or one that an object store was made in; nothing was changed"
+    case .gone: "Mount it again, or make the directory again"
+    case .newerFormat:
+      "Use the version that made it, or another directory; nothing was changed"
+    case .badSetting: "Correct the setting"
+    case .noLibrary:
+      "Object stores at s3:// need libcurl 7.68 or newer with TLS: apt-get install libcurl4, or "
+        + "what your distribution calls it"
+    case .network: "Check endpoint, network, proxy and certificates"
+    case .unavailable: "Wait, or ask who runs it"
+    case .denied:
+      "Check access key, secret and session token, and that they may list the bucket and get, put "
+        + "and delete objects in it"
     case .noCredentials:
-      "no credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or have a profile in "
-        + "~/.aws/credentials (AWS_PROFILE names it)."
-    case .noBucket(let bucket): "there is no bucket \(bucket). Make it, or name another."
-    case .wrongRegion(let region):
-      "the bucket is in another region\(region.map { ": \($0)" } ?? ""). Set the region to it."
-    case .clockSkew(let serverTime):
-      "this machine's clock is wrong: the server has \(serverTime). Set the clock (NTP)."
-    case .notAnObject(let text):
-      "the answer is no object of ours (\(text)). Check what stands between here and the server."
-    case .refused(let status, let code):
-      "the server refuses the request (\(Self.answer(status, code)))."
-    default: "failed."
+      "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or have a profile in ~/.aws/credentials "
+        + "(AWS_PROFILE names it)"
+    case .noBucket: "Make it, or name another"
+    case .wrongRegion: "Set the region to it (AWS_REGION)"
+    case .clockSkew: "Set the clock (NTP)"
+    case .notAnObject: "Check what stands between here and the server"
+    case .refused: "Check endpoint, region and bucket"
     }
   }
 
@@ -109,14 +121,14 @@ extension ObjectError: CustomStringConvertible {
 
   private static func remedy(_ code: Int32) -> String {
     switch code {
-    case EACCES, EPERM: "Let this user read and write there, or name another directory."
-    case EROFS: "The file system is read-only; name another directory."
-    case ENOSPC, EDQUOT: "Free some space, or let objects go earlier."
-    case EMFILE, ENFILE: "Raise the limit of open files (ulimit -n)."
-    case ENOTDIR, ELOOP: "Name a path whose parts are all directories."
-    case ENOENT: "Check the path's spelling, or make its parent directory."
-    case ESTALE, EIO, ETIMEDOUT: "The file server or device reports errors; check it."
-    default: "Check the path and the file server."
+    case EACCES, EPERM: "Let this user read and write there, or name another directory"
+    case EROFS: "The file system is read-only; name another directory"
+    case ENOSPC, EDQUOT: "Free some space, or let objects go earlier"
+    case EMFILE, ENFILE: "Raise the limit of open files (ulimit -n)"
+    case ENOTDIR, ELOOP: "Name a path whose parts are all directories"
+    case ENOENT: "Check the path's spelling, or make its parent directory"
+    case ESTALE, EIO, ETIMEDOUT: "The file server or device reports errors; check it"
+    default: "Check the path and the file server"
     }
   }
 }

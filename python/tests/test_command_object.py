@@ -1,0 +1,109 @@
+"""`kvbm doctor --object`: whether shared stores can be used, a directory and a real S3 server."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from swift_kvbm.node import node_binary
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVER_PYTHON = ROOT / "build/venv-object/bin/python"
+
+
+def find_object(*arguments: str, **environment: str) -> dict[str, str]:
+    """The finding about the shared store, of a doctor that asks no engine's Python."""
+    done = subprocess.run(
+        [node_binary(), "doctor", "--json", "--python", "/bin/true", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        env={**os.environ, **environment},
+    )
+    findings = json.loads(done.stdout)["findings"]
+    return next(item for item in findings if item["check"] == "object")
+
+
+class Server:
+    """The S3 server of the Swift tests, and who may use its bucket."""
+
+    def __init__(self, directory: Path) -> None:
+        assert SERVER_PYTHON.exists(), "run scripts/setup.sh venv-object"
+        script = ROOT / "Tests/ObjectTierTests/s3_server.py"
+        self.process = subprocess.Popen(
+            [SERVER_PYTHON, script, directory, "tls"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout
+        port, key, secret = self.process.stdout.readline().split()
+        self.url = f"https://127.0.0.1:{port}"
+        self.environment = {
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": secret,
+            "AWS_CA_BUNDLE": str(directory / "ca.pem"),
+            "AWS_REGION": "us-east-1",
+        }
+
+    def check(self, bucket: str = "kvbm-test", **changes: str) -> dict[str, str]:
+        """The finding about a bucket, with other variables where wanted."""
+        arguments = ("--object", f"s3://{bucket}/kv", "--object-endpoint", self.url)
+        return find_object(*arguments, **{**self.environment, **changes})
+
+    def stop(self) -> None:
+        """Ends it: with its input it has nothing to serve for."""
+        self.process.communicate(timeout=60)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    started = Server(tmp_path)
+    yield started
+    started.stop()
+
+
+def test_a_directory_that_can_be_shared_is_fine(binaries, tmp_path):
+    found = find_object("--object", f"file://{tmp_path}/shared")
+    assert found["level"] == "OK" and "1 MiB put in" in found["text"]
+    files = [path for path in (tmp_path / "shared").rglob("*") if path.is_file()]
+    assert [path.name for path in files] == ["kvbm-objects.json"]
+    # A second time it is a store already.
+    assert find_object("--object", f"file://{tmp_path}/shared")["level"] == "OK"
+
+
+def test_a_directory_of_somebody_else_is_left_alone(binaries, tmp_path):
+    (tmp_path / "photo.jpg").write_text("x")
+    found = find_object("--object", f"file://{tmp_path}")
+    assert found["level"] == "FAIL" and "holds other files" in found["text"]
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+def test_a_place_that_is_none_is_named(binaries):
+    found = find_object("--object", "gs://bucket")
+    assert found["level"] == "FAIL"
+    assert "must be file:///directory or s3://bucket/prefix" in found["text"]
+
+
+def test_a_bucket_is_fine_or_says_what_is_wrong(binaries, server, tmp_path):
+    assert server.check()["level"] == "OK"
+    wrong = {
+        "SignatureDoesNotMatch": server.check(AWS_SECRET_ACCESS_KEY="wrong"),
+        "there is no bucket nobodys": server.check(bucket="nobodys"),
+        "certificate": server.check(AWS_CA_BUNDLE=""),
+        "no credentials": server.check(AWS_SECRET_ACCESS_KEY="", HOME=str(tmp_path)),
+    }
+    for words, found in wrong.items():
+        assert found["level"] == "FAIL" and words in found["text"], found
+        assert found["remedy"]
+
+
+def test_no_server_fails_and_ends(binaries):
+    environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    arguments = ("--object", "s3://bucket", "--object-endpoint", "http://127.0.0.1:1")
+    found = find_object(*arguments, **environment)
+    assert found["level"] == "FAIL" and "127.0.0.1" in found["text"]
+    assert "Check endpoint" in found["remedy"]
