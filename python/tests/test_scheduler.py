@@ -43,6 +43,9 @@ class Recorder:
     def retain(self, *arguments):
         self._note("retain", *arguments)
 
+    def expect_back(self, *arguments):
+        self._note("expect_back", *arguments)
+
     def match(self, request, first, count):
         self._note("match", request, first, count)
         return (0, self.pending) if self.pending else (min(self.ready, count), 0)
@@ -132,6 +135,22 @@ def test_what_a_request_wants_kept_is_told_under_each_of_its_names():
     half.matched(one, 0)
     wanted = (0, NO_END, 90, 2000, False)
     assert native.named("retain") == [(1, *wanted), (3, *wanted)]
+
+
+def test_a_conversation_that_will_be_back_is_told_under_every_name():
+    native = Recorder()
+    half = SchedulerHalf(native, BLOCK)
+    params = {"kvbm": {"back_in": 1.5}}
+    one = request(100, kv_transfer_params=params)
+    half.matched(one, 0)
+    half.matched(one, 0)
+    half.matched(request(100, request_id="s"), 0)
+    half.reset()
+    half.matched(one, 0)
+    assert native.named("expect_back") == [(1, 1500), (3, 1500)]
+    # A request that is over says it no more.
+    half.finished(one)
+    assert len(native.named("expect_back")) == 2 and native.named("end")[-1] == (3,)
 
 
 def test_nothing_is_promised_where_nothing_can_be():
