@@ -77,12 +77,12 @@ struct FileSweepTests {
     #expect(left(two, of: 40) == Array(1...25))
   }
 
-  @Test("A read makes an object young again")
+  @Test("A read makes an object young again, and so does a put that finds it there")
   func touch() throws {
-    let store = try store(ages: [50_000, 50_000])
-    #expect(store.has(1, 1_000))
+    let store = try store(ages: [50_000, 50_000, 50_000])
+    #expect(store.has(1, 1_000) && store.put(3, 1_000) == .done)
     #expect(try store.sweep(ObjectLimits(ageMaxSeconds: 40_000)).removedCount == 1)
-    #expect(left(store, of: 2) == [1])
+    #expect(left(store, of: 3) == [1, 3])
   }
 
   @Test("Old temporary files go by their names; whatever is not ours stays, however old")

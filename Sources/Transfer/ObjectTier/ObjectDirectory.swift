@@ -43,8 +43,12 @@ final class ObjectDirectory: Sendable {
   {
     let path = "\(root)/\(name.path)"
     // One with another length was cut by somebody: nobody can use it, and it would stay for ever.
-    if let length = Self.length(of: path) {
-      if length == bytes.count { return .existing }
+    var status = stat()
+    if lstat(path, &status) == 0 {
+      if status.st_size == bytes.count {
+        Self.noteUse(path, status)
+        return .existing
+      }
       unlink(path)
     }
     let temporary = "\(folder(of: name))/\(TemporaryName.next())"
@@ -74,7 +78,7 @@ final class ObjectDirectory: Sendable {
         unlink(path)
         return .damaged
       }
-      if Self.now - status.st_atim.tv_sec > Self.touchAfterSeconds { file.touchAccessTime() }
+      Self.noteUse(path, status)
       return .asWanted
     } catch .system(_, _, ENOENT) {
       try confirmRoot()
@@ -150,13 +154,8 @@ final class ObjectDirectory: Sendable {
     return UInt(status.st_dev)
   }
 
-  private static func length(of path: String) -> Int? {
-    var status = stat()
-    return lstat(path, &status) == 0 ? Int(status.st_size) : nil
+  /// Makes an object young again, at most once an hour: every read would be a write otherwise.
+  private static func noteUse(_ path: String, _ status: stat) {
+    if time(nil) - status.st_atim.tv_sec > 3_600 { ObjectFile.touchAccessTime(path) }
   }
-
-  /// Seconds since 1970.
-  static var now: Int { time(nil) }
-  /// Every read would be a write otherwise.
-  private static let touchAfterSeconds = 3_600
 }

@@ -68,12 +68,10 @@ struct ObjectFile: ~Copyable {
     guard Glibc.close(open) == 0 else { throw .system(call: "close", path: path, errno: errno) }
   }
 
-  /// Notes that the file was used, for the sweep; where that is not allowed it ages as it did.
-  func touchAccessTime() {
-    let times = [
-      timespec(tv_sec: 0, tv_nsec: Self.now), timespec(tv_sec: 0, tv_nsec: Self.omit),
-    ]
-    futimens(fd, times)
+  /// Notes that a file was used, for the sweep; where that is not allowed it ages as it did.
+  static func touchAccessTime(_ path: String) {
+    let times = [timespec(tv_sec: 0, tv_nsec: now), timespec(tv_sec: 0, tv_nsec: omit)]
+    utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW)
   }
 
   private func pieces(
