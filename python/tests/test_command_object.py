@@ -2,8 +2,9 @@
 
 import json
 import os
+import resource
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,19 @@ ROOT = Path(__file__).resolve().parents[2]
 SERVER_PYTHON = ROOT / "build/venv-object/bin/python"
 
 
-def find_object(*arguments: str, **environment: str) -> dict[str, str]:
+def find_object(
+    *arguments: str, limit: Callable[[], None] | None = None, **environment: str
+) -> dict[str, str]:
     """The finding about the shared store, of a doctor that asks no engine's Python."""
     done = subprocess.run(
         [node_binary(), "doctor", "--json", "--python", "/bin/true", *arguments],
         capture_output=True,
         text=True,
         timeout=180,
-        env={**os.environ, **environment},
+        env={**os.environ, "no_proxy": "127.0.0.1", **environment},
+        preexec_fn=limit,
+        # Ignored by Python, and so by the command: a file that grows too long is an error.
+        restore_signals=limit is None,
     )
     findings = json.loads(done.stdout)["findings"]
     return next(item for item in findings if item["check"] == "object")
@@ -80,6 +86,16 @@ def test_a_directory_of_somebody_else_is_left_alone(binaries, tmp_path):
     found = find_object("--object", f"file://{tmp_path}")
     assert found["level"] == "FAIL" and "holds other files" in found["text"]
     assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+def test_a_write_that_fails_in_the_middle_leaves_nothing_behind(binaries, tmp_path):
+    def lower() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))
+
+    found = find_object("--object", f"file://{tmp_path}/shared", limit=lower)
+    assert found["level"] == "FAIL" and "File too large" in found["text"]
+    files = [path for path in (tmp_path / "shared").rglob("*") if path.is_file()]
+    assert [path.name for path in files] == ["kvbm-objects.json"]
 
 
 def test_a_place_that_is_none_is_named(binaries):
