@@ -135,6 +135,7 @@ extension Effect {
     switch self {
     case .offload(let id, _, _, _, _), .onboard(let id, _, _, _, _): id
     case .read(let id, _, _, _), .write(let id, _, _, _): id
+    case .get(let id, _, _), .put(let id, _, _), .look(let id, _): id
     case .loadEnded, .stored, .removed, .refused: nil
     }
   }

@@ -22,12 +22,16 @@ extension BlockEngine {
 
     switch outcome {
     case .success:
-      if operation.kind != .load && !operation.hasTimedOut { try fill(id, operation, part) }
+      try noteSuccess(id, operation, part)
+    case .missing:
+      noteMissing(id, operation, part: part, now)
+      if operation.kind == .get && bugs.contains(.missingIsThere) { try fill(id, operation, part) }
     case .corrupt:
       operations[id]!.hasFailed = true
-      try dropCorrupt(operation)
+      try dropCorrupt(operation, now)
     case .failure:
       operations[id]!.hasFailed = true
+      operations[id]!.isUnanswered = true
       if operation.kind == .read { try countFailure(operation) }
     }
     if operations[id]!.outstandingParts == 0 { try finish(id, now) }
@@ -37,15 +41,30 @@ extension BlockEngine {
   mutating func finish(_ id: OperationID, _ now: Time) throws(PoolError) {
     guard let ended = end(id) else { return }
     countOut(ended, now)
-    if ended.kind == .load {
-      try finishLoad(ended, id)
-    } else {
+    if !ended.hasTimedOut { noteAnswer(id, ended, now) }
+    switch ended.kind {
+    case .load: try finishLoad(ended, id)
+    case .put: try finishPut(ended)
+    case .look: endQuestion(id, ended)
+    case .store, .read, .write, .get:
       try finishTransfer(ended, now)
       try endPending(ended.use)
     }
+    // The store that was shut may have answered.
+    if ended.kind.isOnObjects { try beginPuts(now) }
   }
 
   // MARK: Parts and copies
+
+  private mutating func noteSuccess(
+    _ id: OperationID, _ operation: Operation, _ part: Int
+  ) throws(PoolError) {
+    if operation.kind == .look && operation.keys.indices.contains(part) {
+      noteStored(operation.keys[part])
+    }
+    guard operation.kind.hasTarget && !operation.hasTimedOut else { return }
+    try fill(id, operation, part)
+  }
 
   private mutating func fill(
     _ id: OperationID, _ operation: Operation, _ part: Int
@@ -60,17 +79,20 @@ extension BlockEngine {
   }
 
   /// The copy that an operation read from is wrong: nobody shall find it again.
-  private mutating func dropCorrupt(_ operation: Operation) throws(PoolError) {
+  private mutating func dropCorrupt(_ operation: Operation, _ now: Time) throws(PoolError) {
     counters.corruptCopies += 1
     switch operation.kind {
     case .read:
       guard !bugs.contains(.keepCorrupt) else { return }
       try removeIfFound(.disk, operation.classID, operation.source, .corrupt)
-    case .write:
+    case .write, .put:
       try removeIfFound(.host, operation.classID, operation.source, .corrupt)
+    case .get:
+      guard !bugs.contains(.keepCorruptObject) else { return }
+      noteAbsent(operation.record.indexKey, now)
     case .load:
       try condemnSources(of: operation)
-    case .store:
+    case .store, .look:
       break
     }
   }
@@ -121,16 +143,21 @@ extension BlockEngine {
         uses[use].note(operation.record.key, at: position, wasThere: false)
       }
       try considerWrite(operation.classID, block, operation.diskRefusal, operation.use, now)
+      try considerPut(operation.classID, block, now)
+    case .get:
+      counters.blocksStaged += 1
+      counters.blocksFetched += 1
+      noteStored(operation.record.indexKey)
     case .read:
       counters.blocksStaged += 1
       pools[.disk, operation.classID].notes[operation.source.slot].failureCount = 0
     case .write:
       counters.blocksWritten += 1
-    case .load:
+    case .load, .put, .look:
       break
     }
     // Without a use nobody will speak of the block again.
-    if operation.use == nil && operation.kind != .read {
+    if operation.use == nil && operation.kind != .read && operation.kind != .get {
       try pools[operation.tier, operation.classID].pool.release(block)
     } else {
       try pools[operation.tier, operation.classID].pool.unpin(block)
@@ -143,6 +170,9 @@ extension BlockEngine {
     case .store: counters.storesFailed += 1
     case .read: counters.readsFailed += 1
     case .write: counters.writesFailed += 1
+    case .get: counters.getsFailed += 1
+    case .put: counters.putsFailed += 1
+    case .look: break
     case .load: counters.loadsFailed += 1
     }
   }
@@ -175,7 +205,7 @@ extension BlockEngine {
   mutating func releaseWaiters(of operation: Operation) throws(PoolError) {
     for waiter in operation.waiters {
       try truncateStaging(of: waiter.request, at: waiter.position)
-      if operation.kind == .read {
+      if operation.kind == .read || operation.kind == .get {
         let limit = min(requests[waiter.request].offerLimit, waiter.position)
         requests[waiter.request].offerLimit = limit
       }
@@ -191,14 +221,15 @@ extension BlockEngine {
     switch operation.kind {
     case .read where bugs.contains(.unpinnedRead): break
     case .read: try pools[.disk, operation.classID].pool.unpin(operation.source)
-    case .write: try pools[.host, operation.classID].pool.unpin(operation.source)
-    case .store, .load: break
+    case .put where bugs.contains(.putUnpinned): break
+    case .write, .put: try pools[.host, operation.classID].pool.unpin(operation.source)
+    case .store, .load, .get, .look: break
     }
   }
 
   /// Nobody writes to the target any more, and nobody shall read it.
   private mutating func discardTarget(of operation: Operation) throws(PoolError) {
-    if operation.hasTimedOut && bugs.contains(.freeOnTimeout) { return }
+    if operation.hasTimedOut && isFreedLate(operation) { return }
     try pools[operation.tier, operation.classID].pool.discard(operation.target)
   }
 }

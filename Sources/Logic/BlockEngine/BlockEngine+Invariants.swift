@@ -20,6 +20,7 @@ extension BlockEngine {
     try checkUses()
     try checkExpectations(&expected)
     try require(prefetches.count <= limits.returnLimit, "too many conversations are to be back")
+    try checkObjects()
     for index in 0..<pools.classCount {
       expected[2 * index].pins += pinnedCount(ClassID(UInt8(index)))
     }
@@ -117,8 +118,10 @@ extension BlockEngine {
       try require(operation.outstandingParts != 0, "an operation outlived its last part")
       counts[operation.kind] += 1
       guard operation.kind != .load else { return }
-      waiterCount += operation.waiters.count
       let place = 2 * Int(operation.classID.rawValue)
+      if operation.kind == .put { expected[place].pins += 1 }
+      guard operation.kind.hasTarget else { return }
+      waiterCount += operation.waiters.count
       let target = place + Int(operation.tier.rawValue)
       if !operation.waiters.isEmpty { expected[place].staged += 1 }
       if operation.hasTimedOut {
@@ -139,6 +142,9 @@ extension BlockEngine {
     try require(counts[.store] <= limits.storeLimit, "too many stores")
     try require(counts[.read] <= limits.readLimit, "too many reads")
     try require(counts[.write] <= limits.writeLimit, "too many writes")
+    try require(counts[.get] <= limits.getLimit, "too many gets")
+    try require(counts[.put] <= limits.putLimit, "too many puts")
+    try require(counts[.look] <= limits.lookLimit, "too many questions")
     try require(counts[.load] <= requests.count, "too many loads")
     try require(waiterCount <= stagingClaimCount, "more waiters than claims")
   }

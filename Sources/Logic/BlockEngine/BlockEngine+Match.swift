@@ -20,7 +20,8 @@ extension BlockEngine {
     var readyCount = try hold(walk, keys, now)
     let foundCount = readyCount
     noteFound(walk, keys, foundCount)
-    let pendingCount = try stage(walk, keys, readyCount, now)
+    var pendingCount = try stage(walk, keys, readyCount, now)
+    pendingCount += try look(walk, keys, readyCount, pendingCount, now)
     if pendingCount == 0 { judge(requests[entry].use, walk, keys, from: foundCount) }
     if pendingCount == 0 && isSlower(walk, readyCount, now) {
       if !bugs.contains(.cutWindow) || readyCount == 1 { try letGo(entry) }

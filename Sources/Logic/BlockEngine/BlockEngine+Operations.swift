@@ -38,6 +38,9 @@ extension BlockEngine {
     case .store: operationCounts[.store] < limits.storeLimit
     case .read: operationCounts[.read] < limits.readLimit
     case .write: operationCounts[.write] < limits.writeLimit || bugs.contains(.writeUnbounded)
+    case .get: operationCounts[.get] < limits.getLimit
+    case .put: operationCounts[.put] < limits.putLimit
+    case .look: operationCounts[.look] < limits.lookLimit
     case .load: true
     }
   }
@@ -54,8 +57,10 @@ extension BlockEngine {
     }
     operations[id]!.queuedBytes = countIn(operation)
     operationCounts[operation.kind] += 1
+    if operation.kind.isOnObjects { objects?.breaker.began(id) }
     guard operation.kind != .load else { return id }
     nextDeadline = min(nextDeadline, operation.deadline)
+    guard operation.kind.hasTarget else { return id }
     pools[operation.tier, operation.classID].records[operation.target.slot] = operation.record
     switch operation.tier {
     case .host:
@@ -76,7 +81,7 @@ extension BlockEngine {
 
   /// The operation brings its block no more.
   mutating func forgetArrival(_ operation: Operation, _ id: OperationID) {
-    guard operation.kind != .load else { return }
+    guard operation.kind.hasTarget else { return }
     switch operation.tier {
     case .host: if arriving[operation.place] == id { arriving[operation.place] = nil }
     case .disk: if arrivingOnDisk[operation.place] == id { arrivingOnDisk[operation.place] = nil }

@@ -13,6 +13,10 @@ public struct Presence: OptionSet, Hashable, Sendable {
   public static let arriving = Presence(rawValue: 4)
   /// Announced, and not on its way yet.
   public static let expected = Presence(rawValue: 8)
+  /// Believed to be in the object store, which answers.
+  public static let object = Presence(rawValue: 16)
+  /// The object store is asked for it, and has not answered yet.
+  public static let asked = Presence(rawValue: 32)
 }
 
 extension BlockEngine {
@@ -29,6 +33,8 @@ extension BlockEngine {
     if expectations.entry(at: Place(classID: place.classID, key: name)) != nil {
       presence.insert(.expected)
     }
+    if isStoredAsObject(name) { presence.insert(.object) }
+    if objects != nil, objects!.asked[name] != nil { presence.insert(.asked) }
     return presence
   }
 }

@@ -51,10 +51,10 @@ extension BlockEngine {
     walk.groups.indices.allSatisfy { isKnown(keys[index], $0, walk) }
   }
 
-  /// Whether a group's block of a key is ready, on its way, on disk, or expected.
+  /// Whether a group's block of a key is ready, on its way, in a lower tier, or expected.
   func isKnown(_ key: BlockKey, _ group: Int, _ walk: Walk) -> Bool {
     isHere(key, group, walk)
-      || pools[.disk, walk.groups[group].classID].pool.contains(key.inGroup(group))
+      || source(of: key.inGroup(group), walk.groups[group].classID) != nil
       || expectation(
         of: Place(classID: walk.groups[group].classID, key: key.inGroup(group)), for: walk.entry)
         != nil
@@ -110,12 +110,12 @@ extension BlockEngine {
     let isNew =
       arrival.map { operations[$0]?.waiters.isEmpty != false } ?? !isAwaited(place)
     guard hasStagingRoom(walk.entry, classID, isNew: isNew) else { return nil }
-    if arrival == nil, !pools[.disk, classID].pool.contains(record.indexKey),
+    if arrival == nil, source(of: record.indexKey, classID) == nil,
       let expected = expectation(of: place, for: walk.entry)
     {
       return wait(for: expected, walk, record, classID)
     }
-    if arrival == nil { arrival = try beginRead(record, classID, now) }
+    if arrival == nil { arrival = try beginFetch(record, classID, now) }
     guard let operation = arrival else { return nil }
     operations[operation]!.waiters.append(
       Waiter(request: walk.entry, position: Int(record.position), group: group))

@@ -90,6 +90,7 @@ extension BlockEngine {
       try claim(block, .host, place.classID, offer.claim)
       try claimOnDisk(name, place.classID, offer.claim)
       try considerWrite(place.classID, block, offer.verdict.disk, offer.use, now)
+      try considerPut(place.classID, block, now)
       return false
     }
     if let arrival = arriving[Place(classID: place.classID, key: name)] {

@@ -14,6 +14,7 @@ extension BlockEngine {
     if now >= nextDeadline { try endTransfers(now) }
     try beginWrites(now)
     try prefetch(now)
+    try beginPuts(now)
   }
 
   private mutating func endStaging(_ now: Time) throws(PoolError) {
@@ -43,32 +44,51 @@ extension BlockEngine {
       if now >= operation.deadline { late.append(id) } else { next = min(next, operation.deadline) }
     }
     nextDeadline = next
-    for id in late { try timeOut(id) }
+    for id in late { try timeOut(id, now) }
   }
 
   /// The deadline has passed. The requests stop waiting; the memory stays as it is until whoever
   /// carries the transfer out has reported, for it may still be read and written.
-  private mutating func timeOut(_ id: OperationID) throws(PoolError) {
+  private mutating func timeOut(_ id: OperationID, _ now: Time) throws(PoolError) {
     guard let operation = operations[id] else { return }
     switch operation.kind {
     case .store: counters.storesTimedOut += 1
     case .read: counters.readsTimedOut += 1
     case .write: counters.writesTimedOut += 1
+    case .get: counters.getsTimedOut += 1
+    case .put: counters.putsTimedOut += 1
+    case .look: counters.looksTimedOut += 1
     case .load: return
     }
     operations[id]!.hasTimedOut = true
+    if operation.kind.isOnObjects { noteLate(id, now) }
+    guard operation.kind.hasTarget else { return }
     forgetArrival(operation, id)
     try releaseWaiters(of: operation)
     operations[id]!.waiters = []
     // What it brings comes too late for the use, if at all.
     operations[id]!.use = nil
-    if bugs.contains(.freeOnTimeout) {
+    if isFreedLate(operation) {
       try pools[operation.tier, operation.classID].pool.discard(operation.target)
     } else {
       try pools[operation.tier, operation.classID].pool.quarantine(operation.target)
     }
     if bugs.contains(.releaseSourceOnTimeout) { try unpinSource(of: operation) }
     if !bugs.contains(.forgetUse) { try endPending(operation.use) }
+  }
+
+  /// The object store has not answered in time.
+  private mutating func noteLate(_ id: OperationID, _ now: Time) {
+    operations[id]!.isUnanswered = true
+    guard let operation = operations[id] else { return }
+    noteAnswer(id, operation, now)
+    if operation.kind == .look { endQuestion(id, operation) }
+  }
+
+  /// A planted defect: the target is free while bytes still arrive.
+  func isFreedLate(_ operation: Operation) -> Bool {
+    bugs.contains(.freeOnTimeout)
+      || operation.kind == .get && bugs.contains(.freeLateGet)
   }
 
   // MARK: An engine that is gone

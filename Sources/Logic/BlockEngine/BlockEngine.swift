@@ -1,11 +1,13 @@
-/// Decides what is stored, staged, loaded and given up in a host tier over a disk tier.
+/// Decides what is stored, staged, loaded and given up in a host tier over a disk tier and, where
+/// there is one, an object store that is shared with others.
 ///
 /// A state machine without I/O, clock, threads or locks. Calls change its state and append to
 /// `effects`; the caller drains them, carries them out, and reports each part's outcome through
 /// `completed`.
 ///
 /// A block's way: 1. `prepareStore` → `offload` to a filling host block. 2. All parts succeeded →
-/// ready, and `write` to disk. 3. `match` promises what is ready and stages what is known: `read`.
+/// ready, `write` to disk and `put`. 3. `match` promises what is ready, stages what is known:
+/// `read` or `get`, and asks for what is not: `look`.
 /// 4. `commit` → `onboard`; the pins stay until the last rank has reported. 5. `loadEnded`.
 ///
 /// Slots come in classes, one for each size, with a pool in each tier; memory comes and goes in
@@ -54,6 +56,8 @@ public struct BlockEngine: ~Copyable {
   var writeQueue: WriteQueue
   /// Conversations that are to be back.
   var prefetches: PrefetchTable
+  /// What is known of the object store; nil without one.
+  var objects: ObjectBook?
   var evictedBuffer: [Evicted] = []
   /// How fast ways and engines are.
   var speeds: SpeedBook
@@ -102,6 +106,7 @@ public struct BlockEngine: ~Copyable {
     tails = TailTable(capacity: limits.tailLimit)
     writeQueue = WriteQueue(capacity: limits.writeQueueLimit)
     prefetches = PrefetchTable(capacity: limits.returnLimit)
+    objects = limits.objectKeyLimit > 0 ? ObjectBook(limits, bugs) : nil
     speeds = SpeedBook(limits)
   }
 }
@@ -124,9 +129,13 @@ extension BlockEngine {
   /// Classes that were opened; their ids count from 0.
   public var classCount: Int { pools.classCount }
 
-  /// Blocks on their way to disk, queued or being written: 0 when a shutdown need not wait. Writes
-  /// that are late count until they are reported, so whoever waits needs a limit of its own.
-  public var pendingWriteCount: Int { writeQueue.count + operationCounts[.write] }
+  /// Blocks on their way to disk or into the object store, queued or on their way: 0 when a
+  /// shutdown need not wait. Those that are late count until they are reported, so whoever waits
+  /// needs a limit of its own; what waits for a store that does not answer does not count.
+  public var pendingWriteCount: Int {
+    let putCount = isObjectStoreShut ? 0 : waitingPutCount
+    return writeQueue.count + operationCounts[.write] + putCount + operationCounts[.put]
+  }
 
   /// Operations under way, with those that have timed out.
   public var operationCount: Int { operations.count }

@@ -14,6 +14,32 @@ public struct Counters: Equatable, Sendable {
   public var blocksStaged = 0
   /// Blocks that reached the disk.
   public var blocksWritten = 0
+  /// Blocks that reached the object store, or were there already.
+  public var blocksPut = 0
+  /// Blocks that reached the host tier from the object store, verified: of those that were staged.
+  public var blocksFetched = 0
+  /// Keys that the object store was asked for.
+  public var objectsAsked = 0
+  /// Blocks that the object store was believed to have, and did not.
+  public var objectsMissing = 0
+  /// Gets that ended in time and without success, those of missing objects with them.
+  public var getsFailed = 0
+  /// Puts that ended in time and without success.
+  public var putsFailed = 0
+  /// Gets, puts and questions that were not reported by their deadline.
+  public var getsTimedOut = 0
+  public var putsTimedOut = 0
+  public var looksTimedOut = 0
+  /// Blocks not staged because too many gets are under way.
+  public var getsRefused = 0
+  /// Puts given up because the queue was full.
+  public var putsDropped = 0
+  /// Puts given up because the block had left when its turn came.
+  public var putsLapsed = 0
+  /// Times that the object store was given up for a while, since it did not answer.
+  public var objectStoreShuts = 0
+  /// Times that a few blocks were got all the same, for nobody, to see how fast the store is now.
+  public var objectTrials = 0
   /// Blocks that a scan found.
   public var blocksAdopted = 0
   /// Blocks that were to be stored and were there already, or on their way.
@@ -133,6 +159,13 @@ extension Counters {
       ("matches", \.matches), ("readyBlocks", \.readyBlocks), ("pendingBlocks", \.pendingBlocks),
       ("blocksLoaded", \.blocksLoaded), ("blocksStored", \.blocksStored),
       ("blocksStaged", \.blocksStaged), ("blocksWritten", \.blocksWritten),
+      ("blocksPut", \.blocksPut), ("blocksFetched", \.blocksFetched),
+      ("objectsAsked", \.objectsAsked), ("objectsMissing", \.objectsMissing),
+      ("getsFailed", \.getsFailed), ("putsFailed", \.putsFailed),
+      ("getsTimedOut", \.getsTimedOut), ("putsTimedOut", \.putsTimedOut),
+      ("looksTimedOut", \.looksTimedOut), ("getsRefused", \.getsRefused),
+      ("putsDropped", \.putsDropped), ("putsLapsed", \.putsLapsed),
+      ("objectStoreShuts", \.objectStoreShuts), ("objectTrials", \.objectTrials),
       ("blocksAdopted", \.blocksAdopted), ("storesPresent", \.storesPresent),
       ("hostEvictions", \.hostEvictions), ("diskEvictions", \.diskEvictions),
       ("corruptCopies", \.corruptCopies), ("unreadableCopies", \.unreadableCopies),

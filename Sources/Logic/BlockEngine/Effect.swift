@@ -12,6 +12,14 @@ public enum Effect: Hashable, Sendable {
   case read(OperationID, BlockRecord, from: BlockRef, to: BlockRef)
   /// Write a host block to disk, with its record and checksums: one part.
   case write(OperationID, BlockRecord, from: BlockRef, to: BlockRef)
+  /// Put a host block into the object store, with its record and checksums: one part. An object of
+  /// that name that is there already is as good.
+  case put(OperationID, BlockRecord, from: BlockRef)
+  /// Get a block from the object store into the host tier and verify it: one part.
+  case get(OperationID, BlockRecord, to: BlockRef)
+  /// Say of each block whether the object store has it: a part for each, in this order; `success`
+  /// or `missing`.
+  case look(OperationID, [BlockRecord])
   /// The load that `commit` began is over, and the device's blocks are quiet. Exactly once for
   /// each; `loadedCount` positions were loaded: all, or 0 when a part did not succeed.
   case loadEnded(OperationID, RequestID, loadedCount: Int)

@@ -101,4 +101,6 @@ public enum Outcome: UInt8, Hashable, Sendable {
   case failure
   /// The source's bytes are not what its checksums say; the memory is touched no more.
   case corrupt
+  /// There is no such object in the object store; the memory is touched no more.
+  case missing
 }

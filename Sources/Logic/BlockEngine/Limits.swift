@@ -10,6 +10,18 @@ public struct Limits: Sendable {
   public var writeLimit = 256
   /// Blocks that wait to be written to disk because writes are at their limit.
   public var writeQueueLimit = 4096
+  /// Keys of which the engine remembers whether the object store has them; 0: there is no such
+  /// store.
+  public var objectKeyLimit = 0
+  /// Gets from the object store under way, puts into it, and questions of up to 32 keys, each with
+  /// those that have timed out.
+  public var getLimit = 256
+  public var putLimit = 64
+  public var lookLimit = 64
+  /// Blocks that wait to be put because puts are at their limit.
+  public var putQueueLimit = 4096
+  /// Operations in a row that the object store has not answered, after which it is left alone.
+  public var objectFailureLimit = 5
   /// Host blocks of one class that are staged, or held after staging, for requests that have not
   /// committed; nil for half of the usable slots, and three quarters for the request that waits
   /// longest. A block counts once, whoever waits for it.
@@ -38,6 +50,15 @@ public struct Limits: Sendable {
   public var readFailureLimit = 3
   /// From a read's or write's start until its target is quarantined.
   public var transferNanoseconds: UInt64 = 10_000_000_000
+  /// The same for gets and puts.
+  public var objectNanoseconds: UInt64 = 30_000_000_000
+  /// From a question to the object store until nobody waits for its answer any more.
+  public var lookNanoseconds: UInt64 = 1_000_000_000
+  /// How long what the object store does not have is not asked for again.
+  public var absentNanoseconds: UInt64 = 10_000_000_000
+  /// How long an object store that does not answer is left alone at first; each trial in vain
+  /// doubles it, up to 64 times this.
+  public var objectPauseNanoseconds: UInt64 = 1_000_000_000
   /// The same for a store, whose copies begin only after the engine's forward pass: a step over a
   /// long prompt can take minutes on a slow device.
   public var storeNanoseconds: UInt64 = 600_000_000_000
@@ -58,7 +79,10 @@ public struct Limits: Sendable {
   public init() {}
 
   /// Entries of the table of operations.
-  var operationLimit: Int { requestLimit + storeLimit + readLimit + writeLimit }
+  var operationLimit: Int {
+    let objectLimit = objectKeyLimit > 0 ? getLimit + putLimit + lookLimit : 0
+    return requestLimit + storeLimit + readLimit + writeLimit + objectLimit
+  }
 
   /// Reads under way, of requests that wait as well, up to which one is begun for nobody.
   var prefetchReadLimit: Int { max(1, readLimit / 4) }
@@ -69,6 +93,9 @@ public struct Limits: Sendable {
         && keyLimit > 0 && stagingClaimLimit > 0 && expectedLimit > 0 && tailLimit > 0
         && returnLimit > 0,
       "an engine's limits must be positive")
+    precondition(
+      objectKeyLimit >= 0 && getLimit > 0 && putLimit > 0 && lookLimit > 0 && putQueueLimit > 0
+        && objectFailureLimit > 0, "an engine's limits must be positive")
     precondition(operationLimit < 1 << 16, "an engine has less than 65536 operations")
     precondition(
       (0...100).contains(retentionPercent) && (0...100).contains(pinPercent),

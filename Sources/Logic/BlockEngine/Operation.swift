@@ -9,15 +9,32 @@ struct Operation {
     case write
     /// Host → G1, for the request that committed; the request's pins are its source.
     case load
+    /// Object store → host, for the requests that wait.
+    case get
+    /// Host → object store, behind a store.
+    case put
+    /// Which of some keys the object store has: a part each.
+    case look
+
+    /// Whether it brings a block into a slot.
+    var hasTarget: Bool {
+      switch self {
+      case .store, .read, .write, .get: true
+      case .load, .put, .look: false
+      }
+    }
+
+    /// Whether the object store has to answer.
+    var isOnObjects: Bool { self == .get || self == .put || self == .look }
   }
 
   let kind: Kind
   /// What is transferred; of no meaning for loads.
   let record: BlockRecord
   let classID: ClassID
-  /// Pinned by the operation until it ends; `.none` for stores and loads.
+  /// Pinned by the operation until it ends; `.none` for stores, loads, gets and looks.
   let source: BlockID
-  /// Filling, or quarantined after the deadline; `.none` for loads.
+  /// Filling, or quarantined after the deadline; `.none` where nothing comes into a slot.
   let target: BlockID
   /// Not for loads: a copy into the device runs to its proven end.
   let deadline: Time
@@ -25,6 +42,8 @@ struct Operation {
   var outstandingParts: UInt32
   var hasFailed = false
   var hasTimedOut = false
+  /// Whoever carries it out could not do it: no bytes, wrong or right, and no word of them.
+  var isUnanswered = false
   /// Who waits for the target to be ready; each has a staging hold for it.
   var waiters: [Waiter] = []
   /// What those who offered the block say that it is worth; nil when nobody has.
@@ -37,6 +56,8 @@ struct Operation {
   var diskRefusal: RefusalReason?
   /// The table entry of the request that a load belongs to.
   var request = -1
+  /// The names that a look asks for, one a part.
+  var keys: [BlockKey] = []
   /// What it moves; of no meaning for stores.
   var byteCount = 0
   /// When it began, and the bytes that were on its way then, its own included.
@@ -66,26 +87,14 @@ struct Place: Hashable {
 
 /// How many operations of each kind there are.
 struct OperationCounts: Equatable {
-  private var counts: (Int, Int, Int, Int) = (0, 0, 0, 0)
+  private var counts: InlineArray<7, Int> = InlineArray(repeating: 0)
 
   subscript(kind: Operation.Kind) -> Int {
-    get {
-      switch kind {
-      case .store: counts.0
-      case .read: counts.1
-      case .write: counts.2
-      case .load: counts.3
-      }
-    }
-    set {
-      switch kind {
-      case .store: counts.0 = newValue
-      case .read: counts.1 = newValue
-      case .write: counts.2 = newValue
-      case .load: counts.3 = newValue
-      }
-    }
+    get { counts[kind.rawValue] }
+    set { counts[kind.rawValue] = newValue }
   }
 
-  static func == (a: OperationCounts, b: OperationCounts) -> Bool { a.counts == b.counts }
+  static func == (a: OperationCounts, b: OperationCounts) -> Bool {
+    a.counts.indices.allSatisfy { a.counts[$0] == b.counts[$0] }
+  }
 }

@@ -107,6 +107,28 @@ package struct PlantedBugs: OptionSet, Sendable {
   package static let forgetBehind = PlantedBugs(rawValue: 1 << 61)
   /// What a header says of its block's worth is not looked at.
   package static let forgetOnDisk = PlantedBugs(rawValue: 1 << 62)
+  /// What the object store does not have is taken for gotten.
+  package static let missingIsThere = PlantedBugs(rawValue: 1 << 45)
+  /// What the object store turned out not to have is believed to be there.
+  package static let keepMissing = PlantedBugs(rawValue: 1 << 46)
+  /// What the object store has, and is wrong, is believed to be right.
+  package static let keepCorruptObject = PlantedBugs(rawValue: 1 << 47)
+  /// An object store that did not answer is never tried again.
+  package static let neverReopen = PlantedBugs(rawValue: 1 << 54)
+  /// An object store that does not answer is asked all the same.
+  package static let ignoreBreaker = PlantedBugs(rawValue: 1 << 55)
+  /// A host block that is put into the object store is not pinned.
+  package static let putUnpinned = PlantedBugs(rawValue: 1 << 63)
+  /// Any number of blocks can wait to be put.
+  package static let putUnbounded = PlantedBugs(rawValue: 1 << 37)
+  /// Tails are put into the object store like all blocks.
+  package static let putTails = PlantedBugs(rawValue: 1 << 38)
+  /// Any number of keys of the object store are remembered.
+  package static let rememberAll = PlantedBugs(rawValue: 1 << 39)
+  /// A question to the object store that is late is waited for all the same.
+  package static let lookForever = PlantedBugs(rawValue: 1 << 43)
+  /// The target of a get is freed at its deadline, and not quarantined.
+  package static let freeLateGet = PlantedBugs(rawValue: 1 << 44)
   /// There may be any number of pins.
   package static let pinUnbounded = PlantedBugs(rawValue: 1 << 58)
 }

@@ -8,6 +8,8 @@ struct ClassPool: ~Copyable {
     var failureCount: UInt8
     /// A host block waits in the write queue.
     var isWriteQueued: Bool
+    /// A host block waits to be put into the object store, or is being put.
+    var isBeingPut: Bool
     /// Requests that a host block is staged for.
     var holdCount: UInt32
 
@@ -16,6 +18,7 @@ struct ClassPool: ~Copyable {
       self.writeSequence = writeSequence
       failureCount = 0
       isWriteQueued = false
+      isBeingPut = false
       holdCount = 0
     }
   }

@@ -2,6 +2,7 @@
 struct StagingNeed {
   var claims = 0
   var reads = 0
+  var gets = 0
   /// `[class]`: blocks that nobody holds or waits for yet.
   var staged: [Int]
   /// `[class]`: host slots that can be evicted or are free now, and could not be any more.
@@ -27,12 +28,12 @@ extension BlockEngine {
       if !pools[.host, classID].pool.isHeld(block) { need.slots[row] += times }
     } else if let arrival = arriving[Place(classID: classID, key: name)] {
       if operations[arrival]?.waiters.isEmpty != false { need.staged[row] += times }
-    } else if !expectations.isEmpty, !pools[.disk, classID].pool.contains(name) {
-      if !isAwaited(Place(classID: classID, key: name)) { need.staged[row] += times }
-    } else {
-      need.reads += times
+    } else if let source = source(of: name, classID) {
+      if source == .disk { need.reads += times } else { need.gets += times }
       need.staged[row] += times
       need.slots[row] += times
+    } else if !isAwaited(Place(classID: classID, key: name)) {
+      need.staged[row] += times
     }
   }
 
@@ -43,6 +44,9 @@ extension BlockEngine {
     }
     guard need.reads == 0 || need.reads <= limits.readLimit - operationCounts[.read] else {
       return \.readsRefused
+    }
+    guard need.gets == 0 || need.gets <= limits.getLimit - operationCounts[.get] else {
+      return \.getsRefused
     }
     for index in need.staged.indices where need.staged[index] > 0 {
       let classID = ClassID(UInt8(index))

@@ -71,7 +71,8 @@ struct NodeState: ~Copyable {
     case .offload, .onboard: visit(effect)
     case .removed(let tier, let record, let reason): removals.note(tier, record, reason, now)
     case .refused(let tier, let record, let reason): refusals.note(tier, record, reason, now)
-    case .loadEnded, .stored: break
+    // There is no object store without a number of its keys to remember.
+    case .get, .put, .look, .loadEnded, .stored: break
     }
   }
 

@@ -57,6 +57,6 @@ public struct RankTally {
   /// Wrong bytes are worse than none: the copy that they came from must go.
   private static func worse(_ one: Outcome, _ other: Outcome) -> Outcome {
     if one == .corrupt || other == .corrupt { return .corrupt }
-    return one == .failure || other == .failure ? .failure : .success
+    return one == .success && other == .success ? .success : .failure
   }
 }

@@ -17,12 +17,18 @@ struct SimulationRun: Encodable {
   }
 
   let seed: UInt64
+  /// Nodes that shared an object store, or one without.
+  let nodes: Int
   let steps: Int
   let violations: Int
   /// How often each kind of mishap happened.
   let faults: [String: Int]
   let hits: Int
   let stagedBlocks: Int
+  /// Those of them that came from the object store, and times that a node found there what another
+  /// one had put.
+  let fetchedBlocks: Int
+  let handovers: Int
   let loads: Int
   let recoveries: Int
   /// Prefixes that were computed since that was faster, and disks that came back from being slow.
@@ -40,22 +46,22 @@ struct SimulationRun: Encodable {
     seed: UInt64, stepCount: Int, bug: PlantedBug?, isQuiet: Bool
   ) -> SimulationRun {
     var bar = ProgressBar("seed \(seed)", isQuiet: isQuiet)
-    var simulation = Simulation(seed: seed, bug: bug)
+    var game = Fleet(seed: seed, bug: bug)
     var failure: Shrinker.Failure?
     let start = seconds
-    while simulation.step < stepCount && failure == nil {
-      bar.show(simulation.step, stepCount, note: "\(simulation.tally.loadsEnded) loads")
+    while game.step < stepCount && failure == nil {
+      bar.show(game.step, stepCount, note: "\(game.tally.loadsEnded) loads")
       do throws(BrokenInvariant) {
-        try simulation.run(stepCount: min(chunk, stepCount - simulation.step))
+        try game.run(stepCount: min(chunk, stepCount - game.step))
       } catch {
-        failure = Shrinker.Failure(step: simulation.step, invariant: error)
+        failure = Shrinker.Failure(step: game.step, invariant: error)
       }
     }
     let elapsed = seconds - start
     bar.end()
     return SimulationRun(
-      simulation, seed, bug, failure.map { found in shrink(found, seed, bug) },
-      stepsPerSecond: Int(Double(simulation.step) / max(elapsed, 1e-6)))
+      game, seed, bug, failure.map { found in shrink(found, seed, bug) },
+      stepsPerSecond: Int(Double(game.step) / max(elapsed, 1e-6)))
   }
 
   private static func shrink(
@@ -70,18 +76,22 @@ struct SimulationRun: Encodable {
   }
 
   private init(
-    _ simulation: borrowing Simulation, _ seed: UInt64, _ bug: PlantedBug?, _ failure: Failure?,
+    _ game: borrowing Fleet, _ seed: UInt64, _ bug: PlantedBug?, _ failure: Failure?,
     stepsPerSecond: Int
   ) {
     self.seed = seed
-    steps = simulation.step
+    nodes = game.nodeCount
+    steps = game.step
     violations = failure == nil ? 0 : 1
-    let (tally, counters) = (simulation.tally, simulation.counters)
+    let tally = game.tally
+    let counters = tally.counters
     faults = Dictionary(
       uniqueKeysWithValues: Mishap.allCases.map { (Self.name($0), tally.mishaps[$0]) }
         + [("copies_after_timeout", tally.copiesAfterTimeout)])
     hits = counters.blocksLoaded
     stagedBlocks = counters.blocksStaged
+    fetchedBlocks = counters.blocksFetched
+    handovers = tally.handovers
     loads = tally.loadsEnded
     recoveries = tally.recoveries
     loadsRefused = tally.loadsRefused
@@ -102,7 +112,8 @@ struct SimulationRun: Encodable {
     guard let failure else {
       let mishaps = faults.filter { $0.key != "copies_after_timeout" }.values.reduce(0, +)
       return [
-        "seed \(seed): \(TextTable.grouped(steps)) steps, nothing wrong; "
+        "seed \(seed), \(nodes == 1 ? "1 node" : "\(nodes) nodes"): "
+          + "\(TextTable.grouped(steps)) steps, nothing wrong; "
           + "\(TextTable.grouped(mishaps)) mishaps, \(TextTable.grouped(loads)) loads of "
           + "\(TextTable.grouped(hits)) blocks, hits came back \(recoveries) times "
           + "(\(speed) steps/s)"

@@ -7,6 +7,9 @@ struct Job {
     case onboard(EngineID, [Piece])
     case read(BlockRecord, from: BlockRef, to: BlockRef)
     case write(BlockRecord, from: BlockRef, to: BlockRef)
+    case get(BlockRecord, to: BlockRef)
+    case put(BlockRecord, from: BlockRef)
+    case look(BlockRecord)
   }
 
   /// A block of a load, and what it should be.
@@ -29,18 +32,31 @@ struct Job {
   /// touched no more, yet the report may still arrive.
   var isEcho = false
 
-  /// The inference engine whose rank does it; nil for the node's disk driver.
+  /// The inference engine whose rank does it; nil for the node's own drivers.
   var engine: EngineID? {
     switch work {
     case .offload(let engine, _, _), .onboard(let engine, _): engine
-    case .read, .write: nil
+    case .read, .write, .get, .put, .look: nil
     }
   }
+
+  /// Whether the disk driver does it.
+  var isOnDisk: Bool {
+    switch work {
+    case .read, .write: true
+    case .offload, .onboard, .get, .put, .look: false
+    }
+  }
+
+  /// Whether the object store's driver does it.
+  var isOnObjects: Bool { engine == nil && !isOnDisk }
 
   /// Calls `body` with the blocks whose slots may be touched until this is reported.
   func forEachBlock(_ body: (BlockRef) -> Void) {
     switch work {
-    case .offload(_, _, let target): body(target)
+    case .offload(_, _, let target), .get(_, let target): body(target)
+    case .put(_, let source): body(source)
+    case .look: break
     case .onboard(_, let pieces): for piece in pieces { body(piece.source) }
     case .read(_, let source, let target), .write(_, let source, let target):
       body(source)

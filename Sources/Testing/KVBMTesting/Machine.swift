@@ -89,11 +89,31 @@ struct Machine {
   /// Copies a disk slot into a host slot; returns whether it verifies as that block.
   mutating func readDisk(_ slot: Slot, into target: Slot, record: BlockRecord) -> Bool {
     guard let image = disk[slot.index] else { return false }
+    return enter(image, target, as: record)
+  }
+
+  /// What would be put into an object store of a host slot.
+  func image(of slot: Slot, _ record: BlockRecord) -> DiskImage {
+    var (parts, entered) = (host[slot.index], hostEntered[slot.index])
+    // What an earlier block has left in parts that this one does not have is nobody's.
+    for part in Simulation.partCount(of: record)..<Self.partCountMax {
+      (parts[part], entered[part]) = (0, 0)
+    }
+    return DiskImage(
+      record: record, writeSequence: 0, lastUsed: 0, retention: .normal,
+      checksum: Truth.checksum(record, entered), parts: parts)
+  }
+
+  /// Copies what was read into a host slot; returns whether it verifies as that block.
+  mutating func enter(_ image: DiskImage, _ target: Slot, as record: BlockRecord) -> Bool {
     host[target.index] = image.parts
     hostEntered[target.index] = image.parts
     for part in 0..<Self.partCountMax { isFlipped[target.index][part] = false }
     return image.record.key == record.key && image.record.group == record.group && image.isWhole
   }
+
+  /// Nothing was ever written to disk.
+  mutating func loseDisk() { disk = Array(repeating: nil, count: disk.count) }
 
   /// Writes a block of another slot to this one, as if that had happened before.
   mutating func leaveOldCopy(in slot: UInt32, _ random: inout Random) {

@@ -38,6 +38,23 @@ public enum Mishap: Int, CaseIterable, Sendable {
   case engineDeath
   /// The node dies and comes back with what the disk holds.
   case restart
+  /// The object store answers nothing for a while.
+  case storeOutage
+  /// The object store takes many times longer for a while.
+  case slowStore
+  /// An object is cut off, and reported as put.
+  case tornObject
+  /// A bit of an object turns round.
+  case objectBitFlip
+  /// Somebody else deletes an object.
+  case deletedObject
+  /// Under an object's name lies another one.
+  case mixedUpObject
+  /// A put is reported as failed, and the object is there.
+  case falseFailure
+
+  /// Whether it takes an object store.
+  public var isOfObjects: Bool { rawValue >= Mishap.storeOutage.rawValue }
 }
 
 /// Kinds of mishaps.
@@ -61,6 +78,10 @@ public struct MishapSet: Sendable {
 /// How often each kind of mishap has happened.
 public struct MishapCounts: Sendable {
   private var counts = [Int](repeating: 0, count: Mishap.allCases.count)
+
+  mutating func add(_ other: MishapCounts) {
+    for kind in Mishap.allCases { self[kind] += other[kind] }
+  }
 
   /// How often that kind has.
   public subscript(kind: Mishap) -> Int {

@@ -17,6 +17,11 @@ public enum PlantedBug: String, CaseIterable, Sendable {
   case neverTry, cutWindow, countOneGroup
   // Blocks that are announced, and tails.
   case outliveLease, keepAbandoned, expectStored, shareTails, keepTails, writeTails
+  // The object store.
+  case missingIsThere, keepMissing, keepCorruptObject, neverReopen, ignoreBreaker, putUnpinned
+  case putUnbounded, putTails, rememberAll, lookForever, freeLateGet
+  /// The object store's driver reports success without looking at checksums.
+  case skipObjectVerification
   /// The disk driver reports success without looking at checksums.
   case skipVerification
   /// Ranks load without looking at checksums.
@@ -84,6 +89,18 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     case .shareTails: .shareTails
     case .keepTails: .keepTails
     case .writeTails: .writeTails
+    case .missingIsThere: .missingIsThere
+    case .keepMissing: .keepMissing
+    case .keepCorruptObject: .keepCorruptObject
+    case .neverReopen: .neverReopen
+    case .ignoreBreaker: .ignoreBreaker
+    case .putUnpinned: .putUnpinned
+    case .putUnbounded: .putUnbounded
+    case .putTails: .putTails
+    case .rememberAll: .rememberAll
+    case .lookForever: .lookForever
+    case .freeLateGet: .freeLateGet
+    case .skipObjectVerification: []
     case .skipVerification, .skipHostVerification, .keepEpoch, .reportSuccess, .sharedRoot: []
     }
   }

@@ -51,10 +51,10 @@ public struct Shrinker {
   public static func story(of failure: Failure, seed: UInt64, bug: PlantedBug?) -> [String] {
     var plan = failure.plan
     plan.isTold = true
-    var simulation = Simulation(seed: seed, bug: bug, plan: plan)
+    var game = Fleet(seed: seed, bug: bug, plan: plan)
     // It ends with the failure.
-    try? simulation.run(stepCount: failure.step - plan.firstStep + 1)
-    return simulation.story
+    try? game.run(stepCount: failure.step - plan.firstStep + 1)
+    return game.story
   }
 
   private mutating func dropBeginning() {
@@ -108,13 +108,13 @@ public struct Shrinker {
     let stepCount = best.step - plan.firstStep + 1
     guard remainingSteps > 0 else { return false }
     remainingSteps -= stepCount
-    var simulation = Simulation(seed: seed, bug: bug, plan: plan)
+    var game = Fleet(seed: seed, bug: bug, plan: plan)
     do throws(BrokenInvariant) {
-      try simulation.run(stepCount: stepCount)
+      try game.run(stepCount: stepCount)
       return false
     } catch {
       guard Self.kind(of: error) == Self.kind(of: best.invariant) else { return false }
-      best = Failure(step: simulation.step, invariant: error, plan: plan)
+      best = Failure(step: game.step, invariant: error, plan: plan)
       return true
     }
   }

@@ -31,6 +31,21 @@ extension Simulation {
         scanned[Int(target.classID.rawValue)].remove(target.block.slot.rawValue)
         checkWrite(record)
         add(operation, 0, .write(record, from: source, to: target))
+      case .get(let operation, let record, let target):
+        fold(12, operation.rawValue)
+        tell("\(operation.words): get \(record.words) into \(target.words)")
+        checkGet(record)
+        add(operation, 0, .get(record, to: target))
+      case .put(let operation, let record, let source):
+        fold(13, operation.rawValue)
+        tell("\(operation.words): put \(record.words) from \(source.words)")
+        checkPut(record, source)
+        add(operation, 0, .put(record, from: source))
+      case .look(let operation, let records):
+        fold(14, operation.rawValue)
+        tell("\(operation.words): ask for \(records.map(\.words).joined(separator: "; "))")
+        checkAsked()
+        for (part, record) in records.enumerated() { add(operation, part, .look(record)) }
       case .loadEnded(let operation, let id, let count):
         fold(5, operation.rawValue)
         tell("\(operation.words): \(id.words) has loaded \(count)")
@@ -94,6 +109,10 @@ extension Simulation {
       deadline = now + limits.transferNanoseconds
       runAt += diskDelay
       if step < slowBefore { runAt += UInt64(random.below(4000)) }
+    case .get, .put, .look:
+      let isLook = if case .look = work { true } else { false }
+      deadline = now + (isLook ? limits.lookNanoseconds : limits.objectNanoseconds)
+      if step < shelf?.slowBefore ?? 0 && !isSafe { runAt += UInt64(random.below(4000)) }
     }
     jobs.append(
       Job(
@@ -141,6 +160,8 @@ extension Simulation {
       if !verifies && bug != .skipVerification { outcome = .corrupt }
     case .write(let record, let source, let target):
       outcome = write(record, from: source, to: target, fails: outcome == .failure)
+    case .get, .put, .look:
+      if let shelf { outcome = run(job, on: shelf, fails: outcome == .failure) }
     }
     if outcome != .success { tell("\(job.operation.words), part \(job.part): \(outcome)") }
     if bug == .reportSuccess && outcome == .failure { outcome = .success }
@@ -185,6 +206,7 @@ extension Simulation {
       if outcome != .success { loads[job.operation]?.hasFailed = true }
     }
     engine.completed(job.operation, part: job.part, outcome, now: time)
+    if job.isOnObjects { hearObjects(job, outcome) }
     guard outcome == .corrupt, !job.isEcho else { return }
     switch job.work {
     case .read(_, let source, _), .write(_, let source, _):
@@ -194,7 +216,8 @@ extension Simulation {
       for piece in pieces {
         check(!engine.finds(piece.source), "a corrupt ready block is still offered")
       }
-    case .offload: break
+    case .put(_, let source): check(!engine.finds(source), "a corrupt copy is still offered")
+    case .offload, .get, .look: break
     }
   }
 }

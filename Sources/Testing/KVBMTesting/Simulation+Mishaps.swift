@@ -51,7 +51,7 @@ extension Simulation {
   mutating func resetDisk() {
     guard strikes(.diskReset) else { return }
     tell("the disk driver is reset")
-    endJobs { $0.engine == nil }
+    endJobs { $0.isOnDisk }
   }
 
   mutating func endJobs(where isOver: (Job) -> Bool) {
@@ -109,6 +109,7 @@ extension Simulation {
           retention: engine.retention(of: source), isTorn: strikes(.tornWrite, oneIn: 2))
       }
     }
+    abandonPuts()
     silenceJobs { !$0.isEcho }
     for index in machines.indices {
       machines[index].loseHost(0..<UInt32(machines[index].host.count), &random)

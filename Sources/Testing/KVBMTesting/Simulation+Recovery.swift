@@ -13,7 +13,7 @@ extension Simulation {
     tell("nothing goes wrong from now on")
     let mishaps = plan.mishaps
     plan.mishaps = .none
-    (slowBefore, fullBefore) = (0, 0)
+    (slowBefore, fullBefore, isSafe) = (0, 0, true)
     for index in extents.indices where !extents[index].isUsable { addExtent(index) }
     engineCount += 1
     let runtime = Runtime(id: EngineID(engineCount), namespace: models[0])
@@ -21,14 +21,18 @@ extension Simulation {
     let first = begin(runtime, lengthMax: 4)
     if let prompt = prompts[first] {
       forget(first)
+      shelf?.isHidden = true
       bringBack(prompt, runtime)
       if fault == nil { bringAhead(prompt, runtime) }
       if fault == nil { regainDisk(prompt, runtime) }
+      shelf?.isHidden = false
+      if fault == nil { bringBackFromObjects(prompt) }
     }
     engine.detach(runtime.id, now: time)
     settle()
     tally.recoveries += 1
     plan.mishaps = mishaps
+    isSafe = false
   }
 
   private mutating func bringBack(_ prompt: Prompt, _ runtime: Runtime) {
@@ -39,15 +43,77 @@ extension Simulation {
       store(prompt, runtime)
       isBack.host = load(prompt, runtime) == prompt.keys.count
       loseHost()
-      // A request may wait for as long as its deadline; another one goes on where it stopped.
-      isBack.disk = false
-      for _ in 0..<Self.tryLimit where !isBack.disk {
-        isBack.disk = load(prompt, runtime) == prompt.keys.count
-      }
+      isBack.disk = comesBack(prompt, runtime)
     }
     check(isBack.host, "nothing goes wrong any more, and what is stored is not found")
     check(isBack.disk, "nothing goes wrong any more, and what is on disk is not found")
   }
+
+  /// Whether a prompt is loaded whole. A request may wait for as long as its deadline; another one
+  /// goes on where it stopped.
+  private mutating func comesBack(_ prompt: Prompt, _ runtime: Runtime) -> Bool {
+    for _ in 0..<Self.tryLimit where load(prompt, runtime) == prompt.keys.count { return true }
+    return false
+  }
+
+  // MARK: The object store
+
+  /// What is stored is found when host memory and disk are lost, and another node can find it.
+  private mutating func bringBackFromObjects(_ prompt: Prompt) {
+    guard let shelf else { return }
+    // Of its speed nothing is known, so that it loads whatever there is.
+    engineCount += 1
+    let runtime = Runtime(id: EngineID(engineCount), namespace: prompt.namespace)
+    var isBack = false
+    for _ in 0..<Self.trialLimit where !isBack {
+      // What was not there, or did not answer, is asked for again after a time.
+      for _ in 0..<20 { pass() }
+      now += Door.burstNanoseconds
+      store(prompt, runtime)
+      loseEverything()
+      isBack = comesBack(prompt, runtime)
+    }
+    engine.detach(runtime.id, now: time)
+    settle()
+    check(isBack, "nothing goes wrong any more, and what is in the object store is not found")
+    tally.objectRecoveries += 1
+    shelf.proof = Shelf.Proof(namespace: prompt.namespace, root: prompt.root, keys: prompt.keys)
+  }
+
+  /// What another node has put while nothing went wrong is found here, whole.
+  mutating func find(_ proof: Shelf.Proof, at step: Int) throws(BrokenInvariant) {
+    self.step = step
+    quiesce()
+    tell("nothing goes wrong from now on, and another node has put \(proof.keys.count) blocks")
+    let mishaps = plan.mishaps
+    (plan.mishaps, isSafe) = (.none, true)
+    (slowBefore, fullBefore) = (0, 0)
+    engineCount += 1
+    let runtime = Runtime(id: EngineID(engineCount), namespace: proof.namespace)
+    let prompt = Prompt(
+      namespace: proof.namespace, root: proof.root, keys: proof.keys,
+      failedReadCount: failedReadCount)
+    var isFound = false
+    for _ in 0..<Self.trialLimit where !isFound {
+      for _ in 0..<20 { pass() }
+      loseEverything()
+      isFound = comesBack(prompt, runtime)
+    }
+    check(isFound, "nothing goes wrong any more, and what another node has put is not found")
+    tally.handovers += 1
+    engine.detach(runtime.id, now: time)
+    settle()
+    (plan.mishaps, isSafe) = (mishaps, false)
+    if let fault { throw fault }
+  }
+
+  private mutating func loseEverything() {
+    for index in extents.indices { retireExtent(index) }
+    for index in machines.indices { machines[index].loseDisk() }
+    for index in extents.indices where !extents[index].isUsable { addExtent(index) }
+  }
+
+  // MARK: The prompt
 
   /// Stores the prompt, and waits until all that this began has ended.
   private mutating func store(_ prompt: Prompt, _ runtime: Runtime) {

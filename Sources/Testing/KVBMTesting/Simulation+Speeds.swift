@@ -10,6 +10,7 @@ extension Simulation {
     let keys: [BlockKey]
     let firstPosition: Int
     let disk: PathFigures
+    let object: PathFigures
     let engine: EngineFigures
     /// `[index][group]`
     let presence: [[Presence]]
@@ -41,7 +42,7 @@ extension Simulation {
     let namespace = NamespaceID(UInt16(prompt.namespace))
     return Weighing(
       namespace: prompt.namespace, keys: keys, firstPosition: first, disk: engine.diskFigures,
-      engine: known,
+      object: engine.objectFigures, engine: known,
       presence: keys.map { key in
         Self.namespaces[prompt.namespace].indices.map {
           engine.presence(of: key, group: $0, in: namespace)
@@ -89,7 +90,7 @@ extension Simulation {
 
   /// What is waited for is worth at least what it surely takes.
   private mutating func checkStaged(_ match: Match, _ before: Weighing) {
-    guard before.disk.isKnown else { return }
+    guard before.disk.isKnown || before.object.isKnown else { return }
     let count = match.readyCount + match.pendingCount
     let (cost, gain, _) = staged(count, behind: match.readyCount, before)
     check(cost <= gain * Self.tolerance, "blocks are waited for that are computed faster")
@@ -116,27 +117,31 @@ extension Simulation {
   private func staged(
     _ count: Int, behind readyCount: Int, _ before: Weighing
   ) -> (cost: Double, gain: Double, isSure: Bool) {
-    var readBytes = 0
+    var (readBytes, getBytes) = (0, 0)
     var isSure = true
     forEachNeeded(before.namespace, count) { index, group in
       let presence = before.presence[index][group]
       if presence.contains(.host) { return }
-      let isAwaited = presence.contains(.expected) && !presence.contains(.disk)
-      if presence.contains(.arriving) || isAwaited {
+      if presence.contains(.arriving) || presence.isDisjoint(with: [.disk, .object]) {
         isSure = false
-      } else {
+      } else if presence.contains(.disk) {
         readBytes += bytes(group, before)
+      } else {
+        getBytes += bytes(group, before)
       }
     }
     var cost = load(count, before)
-    if readBytes > 0 {
-      let queue = Double(before.disk.queuedBytes + readBytes)
-      cost += before.disk.fixedNanoseconds + queue * before.disk.nanosecondsPerByte
-    }
+    cost += max(wait(readBytes, before.disk), wait(getBytes, before.object))
     var gain = compute(count, before)
     let (readyCost, readyGain) = (load(readyCount, before), compute(readyCount, before))
     if readyCost <= readyGain { (cost, gain) = (cost - readyCost, gain - readyGain) }
     return (cost, gain, isSure)
+  }
+
+  /// Until so much more has come a way.
+  private func wait(_ bytes: Int, _ path: PathFigures) -> Double {
+    guard bytes > 0 else { return 0 }
+    return path.fixedNanoseconds + Double(path.queuedBytes + bytes) * path.nanosecondsPerByte
   }
 
   private func bytes(_ group: Int, _ before: Weighing) -> Int {

@@ -7,6 +7,12 @@ extension Simulation {
     if plan.isTold { story.append("step \(step): \(line())") }
   }
 
+  /// The lines since the last call.
+  mutating func takeStory() -> [String] {
+    defer { story = [] }
+    return story
+  }
+
   /// Counts a mishap, unless the plan leaves its kind out.
   ///
   /// - Returns: Whether it happens.

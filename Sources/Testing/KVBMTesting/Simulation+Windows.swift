@@ -7,7 +7,10 @@ extension Simulation {
   }
 
   /// Reads that ended without success, or too late.
-  var failedReadCount: Int { engine.counters.readsFailed + engine.counters.readsTimedOut }
+  var failedReadCount: Int {
+    engine.counters.readsFailed + engine.counters.readsTimedOut + engine.counters.getsFailed
+      + engine.counters.getsTimedOut
+  }
 
   /// Calls `body` with the index and the group of each block that a prefix of `count` needs.
   func forEachNeeded(
@@ -39,7 +42,8 @@ extension Simulation {
     }
     guard match.pendingCount > 0 else { return }
     if Self.hasWindow(namespace) { tally.windowedPendingBlocks += match.pendingCount }
-    var (isComing, isThere, awaitedCount) = (false, true, 0)
+    var (isComing, isAsked, isThere, isKnown) = (false, false, true, true)
+    var awaitedCount = 0
     forEachNeeded(namespace, match.readyCount + match.pendingCount) { index, group in
       let presence = engine.presence(
         of: keys[index], group: group, in: NamespaceID(UInt16(namespace)))
@@ -47,11 +51,15 @@ extension Simulation {
         let isAwaited = isExpected(keys[index], group, namespace, by: id)
         if isAwaited { (isComing, awaitedCount) = (true, awaitedCount + 1) }
         if !isAwaited { isThere = false }
+        // Once the store has said of the others that it has them, it is staged with them.
+        if !isAwaited && presence.isDisjoint(with: [.asked, .object, .disk]) { isKnown = false }
       }
+      if presence.contains(.asked) { isAsked = true }
       if presence.contains(.arriving) { isComing = true }
     }
     tally.awaitedBlocks += awaitedCount
-    check(isComing && isThere, "a request waits for a block that nobody brings")
+    check(
+      isComing && isThere || isAsked && isKnown, "a request waits for a block that nobody brings")
   }
 
   /// Whether a prefix can be used at once, by what the engine has told.

@@ -1,12 +1,13 @@
 import BlockEngine
 
-/// Plays an engine over pretend memory, disk and drivers, with everything that can go wrong.
+/// Plays a node: an engine over pretend memory, disk and drivers, with everything that can go
+/// wrong; alone, or beside others with which it shares an object store (`Fleet`).
 ///
 /// Two slot classes; a namespace with a group in each, one with a single group, and three with
 /// windowed groups; several inference engines that come and go, and that may have given up blocks
 /// before a window when they store. Each step is one call by a runtime, or a mishap; then time
 /// passes, drivers move bytes and report, and everything is checked. Equal seeds play equal games.
-public struct Simulation: ~Copyable {
+struct Simulation: ~Copyable {
   var engine: BlockEngine
   /// `[class]`
   var machines: [Machine]
@@ -14,12 +15,12 @@ public struct Simulation: ~Copyable {
   var jobs: [Job] = []
   var now: UInt64 = 0
   var epoch: UInt16 = 1
-  /// How many steps were played.
-  public internal(set) var step = 0
+  /// The step that is played.
+  var step = 0
   /// A digest of all that happened, to compare two runs.
-  public internal(set) var trace: UInt64 = 0
+  var trace: UInt64 = 0
   /// What there was to see, so that a run which saw nothing does not count as clean.
-  public internal(set) var tally = Tally()
+  var tally = Tally()
 
   /// The runtimes' side: attached engines, and their live requests in order.
   var attached: [Runtime] = []
@@ -64,6 +65,11 @@ public struct Simulation: ~Copyable {
   var trials: Set<RequestID> = []
   /// How far the engine's clock is ahead of everybody else's.
   var clockSkew: UInt64 = 0
+  /// The object store, if there is one, and what is known of it.
+  let shelf: Shelf?
+  var hearsay = Hearsay()
+  /// Nothing goes wrong, in the object store neither.
+  var isSafe = false
   private var drained: [Effect] = []
   /// The first thing that was wrong.
   var fault: BrokenInvariant?
@@ -74,7 +80,7 @@ public struct Simulation: ~Copyable {
   /// What is played of the seed's game.
   var plan: Plan
   /// What happened, in order, where the plan asks for it.
-  public internal(set) var story: [String] = []
+  var story: [String] = []
 
   /// An inference engine with its namespace.
   struct Runtime {
@@ -120,50 +126,6 @@ public struct Simulation: ~Copyable {
     var isUsable = false
   }
 
-  /// What a run saw.
-  public struct Tally: Sendable {
-    /// Positions that matches promised.
-    public var promisedBlocks = 0
-    /// Positions that matches called pending.
-    public var pendingBlocks = 0
-    /// Loads that left out blocks before a window.
-    public var windowedLoads = 0
-    /// Positions that matches called pending where a group is windowed.
-    public var windowedPendingBlocks = 0
-    /// Positions that matches called pending because somebody had announced them.
-    public var awaitedBlocks = 0
-    /// Tails that matches promised.
-    public var promisedTails = 0
-    /// Loads that were told to be over.
-    public var loadsEnded = 0
-    /// Ranks that found wrong bytes in a load.
-    public var loadsCorrupt = 0
-    /// Times that memory came.
-    public var extentsAdded = 0
-    /// Copies on disk for which there was another.
-    public var duplicatesFound = 0
-    /// Times that all was at rest and nothing had leaked.
-    public var quietMoments = 0
-    /// Times that nothing went wrong any more, and hits came back from memory and disk.
-    public var recoveries = 0
-    /// Copies that moved bytes after the engine had given them up.
-    public var copiesAfterTimeout = 0
-    /// Prefixes, or parts of them, that were held back since computing them is faster.
-    public var loadsRefused = 0
-    /// Promises and stagings that were held against a naive weighing.
-    public var choicesChecked = 0
-    /// Blocks that were read for nobody who waits.
-    public var readsAhead = 0
-    /// Times that a slow disk was given up, became fast, and was used again.
-    public var disksRegained = 0
-    /// Blocks that were not let into a tier, by reason.
-    public var refusals: [RefusalReason: Int] = [:]
-    /// What went wrong, by kind.
-    public var mishaps = MishapCounts()
-    /// Those of all engines that were before this one, one after the other.
-    public var counters = Counters()
-  }
-
   /// `[namespace][group]`
   static let namespaces: [[GroupPlace]] = [
     [
@@ -195,11 +157,11 @@ public struct Simulation: ~Copyable {
   static let diskSlotCounts = [24, 16]
 
   /// A new world; equal seeds, bugs and plans make equal ones.
-  public init(seed: UInt64, bug: PlantedBug? = nil, plan: Plan = Plan()) {
+  init(seed: UInt64, bug: PlantedBug?, plan: Plan, shelf: Shelf?) {
     random = Random(seed: seed)
     self.seed = seed
+    self.shelf = shelf
     self.plan = plan
-    step = plan.firstStep - 1
     var limits = Limits()
     limits.requestLimit = 8
     limits.storeLimit = 8
@@ -222,6 +184,7 @@ public struct Simulation: ~Copyable {
     limits.stagingNanoseconds = 600
     limits.leaseNanoseconds = 100
     limits.trialNanoseconds = 400
+    if shelf != nil { Self.limitObjects(&limits) }
     self.limits = limits
     self.bug = bug
     machines = (0..<2).map {
@@ -264,35 +227,26 @@ public struct Simulation: ~Copyable {
     return extents
   }
 
-  /// Plays so many steps.
+  /// Plays a step.
   ///
-  /// - Throws: The first broken invariant; `step` is where. The simulation is over then.
-  public mutating func run(stepCount: Int) throws(BrokenInvariant) {
-    for _ in 0..<stepCount {
-      step += 1
-      if plan.plays(step) {
-        random = dice(0)
-        act()
-      }
-      random = dice(1)
-      now += UInt64(random.below(20))
-      runDrivers()
-      isTicked = random.oneIn(4)
-      if isTicked {
-        tick()
-        announced.tickedAt = time.nanoseconds
-      }
-      settle()
-      checkEverything()
-      if let fault { throw fault }
+  /// - Throws: The first broken invariant. The simulation is over then.
+  mutating func play(_ step: Int) throws(BrokenInvariant) {
+    self.step = step
+    if plan.plays(step) {
+      random = dice(0)
+      act()
     }
-  }
-
-  /// What all engines have counted, one after the other.
-  public var counters: Counters {
-    var sum = tally.counters
-    sum.add(engine.counters)
-    return sum
+    random = dice(1)
+    now += UInt64(random.below(20))
+    runDrivers()
+    isTicked = random.oneIn(4)
+    if isTicked {
+      tick()
+      announced.tickedAt = time.nanoseconds
+    }
+    settle()
+    checkEverything()
+    if let fault { throw fault }
   }
 
   /// A step's dice: one set for what is done, one for what follows from it.
@@ -301,6 +255,7 @@ public struct Simulation: ~Copyable {
   }
 
   private mutating func act() {
+    if shelf != nil && random.oneIn(12) { return actOnShelf() }
     switch random.below(100) {
     case 0..<34: ask()
     case 34..<56: store()

@@ -60,6 +60,7 @@ extension BlockEngine {
   private struct Scales {
     let speed: EngineSpeed
     let disk: PathEstimate
+    let object: PathEstimate
     /// Of loading the ready part alone, where that is worth it; 0 otherwise.
     let readyLoad: Double
     let readyCompute: Double
@@ -69,7 +70,9 @@ extension BlockEngine {
 
   /// The scales of a request; nil while too little is known to judge.
   private func scales(_ walk: Walk, _ readyCount: Int, _ now: Time) -> Scales? {
-    guard limits.loadDecision == .measured, speeds.disk.isKnown else { return nil }
+    guard limits.loadDecision == .measured, speeds.disk.isKnown || speeds.object.isKnown else {
+      return nil
+    }
     let speed = speeds[requests[walk.entry].id.engine]
     guard let compute = speed.computeNanoseconds(of: readyCount, behind: walk.firstPosition)
     else { return nil }
@@ -80,7 +83,7 @@ extension BlockEngine {
     let left = deadline > now ? deadline.nanoseconds - now.nanoseconds : 0
     let isOfUse = load <= compute
     return Scales(
-      speed: speed, disk: speeds.disk, readyLoad: isOfUse ? load : 0,
+      speed: speed, disk: speeds.disk, object: speeds.object, readyLoad: isOfUse ? load : 0,
       readyCompute: isOfUse ? compute : 0, nanosecondsLeft: Double(left))
   }
 
@@ -107,7 +110,7 @@ extension BlockEngine {
         counters[keyPath: lack] += 1
         break
       }
-      let waited = wait.nanoseconds(scales.disk)
+      let waited = wait.nanoseconds(scales.disk, scales.object)
       // No request waits as long as that: the rest would come too late.
       if waited > scales.nanosecondsLeft { break }
       knownCount += 1
@@ -118,7 +121,7 @@ extension BlockEngine {
       }
     }
     guard let best else {
-      if wait.nanoseconds(scales.disk) > scales.nanosecondsLeft {
+      if wait.nanoseconds(scales.disk, scales.object) > scales.nanosecondsLeft {
         try passTooLate(walk, keys, readyCount, now)
       }
       return readyCount
@@ -142,7 +145,7 @@ extension BlockEngine {
         add(keys[index], group, walk, to: &wait, now)
       }
     }
-    let waited = wait.nanoseconds(scales.disk)
+    let waited = wait.nanoseconds(scales.disk, scales.object)
     guard waited <= scales.nanosecondsLeft else {
       try passTooLate(walk, keys, readyCount, now)
       return false
@@ -159,7 +162,10 @@ extension BlockEngine {
     let engine = requests[walk.entry].id.engine
     let isPreferred = speeds[engine].prefers(
       .disk, positionCount: count, load: load, compute: compute)
-    if isPreferred { speeds.diskTrial.reset() }
+    if isPreferred {
+      speeds.diskTrial.reset()
+      speeds.objectTrial.reset()
+    }
     return isPreferred
   }
 
@@ -179,7 +185,7 @@ extension BlockEngine {
     _ walk: Walk, _ keys: Span<BlockKey>, _ first: Int, _ now: Time
   ) throws(PoolError) {
     counters.stagingsTooLate += 1
-    try tryDisk(walk, keys, first, now)
+    try tryWays(walk, keys, first, now)
   }
 
   private mutating func refuseStaging(
@@ -190,28 +196,44 @@ extension BlockEngine {
     refusal = LoadRefusal(
       tier: .disk, positionCount: refused.count, loadNanoseconds: UInt64(max(0, cost.load)),
       computeNanoseconds: UInt64(max(0, cost.compute)))
-    try tryDisk(walk, keys, refused.lowerBound, now)
+    try tryWays(walk, keys, refused.lowerBound, now)
   }
 
   // MARK: Trials
 
-  /// Reads a few blocks from a disk that is too slow, now and then: nobody waits for them, and its
-  /// speed is known again.
-  private mutating func tryDisk(
+  /// Fetches a few blocks from a disk or an object store that is too slow, now and then: nobody
+  /// waits for them, and its speed is known again.
+  private mutating func tryWays(
     _ walk: Walk, _ keys: Span<BlockKey>, _ first: Int, _ now: Time
   ) throws(PoolError) {
     let path = speeds.disk
-    guard speeds.diskTrial.isDue(now: now.nanoseconds, path), !bugs.contains(.neverTry) else {
-      return
+    if speeds.diskTrial.isDue(now: now.nanoseconds, path), !bugs.contains(.neverTry) {
+      counters.diskTrials += 1
+      speeds.disk.doubt()
+      try fetchFew(from: .disk, walk, keys, first, now)
     }
-    counters.diskTrials += 1
-    speeds.disk.doubt()
-    var readCount = 0
-    for index in first..<walk.offeredCount where readCount < Self.trialBlockCount {
-      for group in walk.groups.indices where !isHere(keys[index], group, walk) {
+    if objects != nil, isTrialOfObjectsDue(now) {
+      counters.objectTrials += 1
+      speeds.object.doubt()
+      try fetchFew(from: .object, walk, keys, first, now)
+    }
+  }
+
+  /// Whether an object store that is too slow is to be tried.
+  mutating func isTrialOfObjectsDue(_ now: Time) -> Bool {
+    let path = speeds.object
+    return speeds.objectTrial.isDue(now: now.nanoseconds, path)
+  }
+
+  private mutating func fetchFew(
+    from source: Source, _ walk: Walk, _ keys: Span<BlockKey>, _ first: Int, _ now: Time
+  ) throws(PoolError) {
+    var count = 0
+    for index in first..<walk.offeredCount where count < Self.trialBlockCount {
+      for (group, place) in walk.groups.enumerated() where !isHere(keys[index], group, walk) {
         let record = walk.record(keys, index, group)
-        let read = try beginRead(record, walk.groups[group].classID, now)
-        if read != nil { readCount += 1 }
+        guard self.source(of: record.indexKey, place.classID) == source else { continue }
+        if try beginFetch(record, place.classID, now) != nil { count += 1 }
       }
       if index - first >= Self.trialBlockCount { break }
     }
@@ -224,16 +246,47 @@ extension BlockEngine {
 private struct StagingWait {
   /// Until the last one of those that are on their way arrives.
   var arrivals = 0.0
-  /// Bytes that are still to be read.
+  /// Bytes that are still to be read from disk, and got from the object store.
   var readBytes = 0
+  var getBytes = 0
 
-  func nanoseconds(_ disk: PathEstimate) -> Double {
-    max(arrivals, readBytes > 0 ? disk.nanoseconds(adding: readBytes) ?? 0 : 0)
+  /// Both ways are gone at the same time; of one that was never gone nothing is assumed.
+  func nanoseconds(_ disk: PathEstimate, _ object: PathEstimate) -> Double {
+    let read = readBytes > 0 ? disk.nanoseconds(adding: readBytes) ?? 0 : 0
+    let get = getBytes > 0 ? object.nanoseconds(adding: getBytes) ?? 0 : 0
+    return max(arrivals, read, get)
   }
 }
 
 extension BlockEngine {
-  /// Adds what a known block of a group needs.
+  /// Whether it would be worth it to have a prefix staged if the object store had all of it that
+  /// is nowhere else.
+  func isWorthAsking(
+    _ walk: Walk, _ keys: Span<BlockKey>, _ readyCount: Int, _ count: Int, _ now: Time
+  ) -> Bool {
+    guard let scales = scales(walk, readyCount, now) else { return true }
+    var wait = StagingWait()
+    for (group, place) in walk.groups.enumerated() {
+      for index in (count - place.neededCount(of: count))..<count {
+        add(keys[index], group, walk, to: &wait, now)
+      }
+    }
+    let waited = wait.nanoseconds(scales.disk, scales.object)
+    let (load, compute) = extra(walk, scales, count, waited)
+    return waited <= scales.nanosecondsLeft && load <= compute
+  }
+
+  /// The way by which an operation brings its block to host memory; nil for a store, whose time
+  /// says nothing.
+  private func path(of operation: Operation) -> PathEstimate? {
+    switch operation.kind {
+    case .read: speeds.disk
+    case .get: speeds.object
+    case .store, .write, .load, .put, .look: nil
+    }
+  }
+
+  /// Adds what a block of a group needs; one that is known nowhere is taken to be an object.
   private func add(
     _ key: BlockKey, _ group: Int, _ walk: Walk, to wait: inout StagingWait, _ now: Time
   ) {
@@ -242,16 +295,17 @@ extension BlockEngine {
     if pools[.host, classID].pool.contains(name) { return }
     let place = Place(classID: classID, key: name)
     guard let arrival = arriving[place] else {
+      let bytes = pools.slotBytes[Int(classID.rawValue)]
       // When an announced block comes only its producer knows, as with stores on their way.
-      if expectation(of: place, for: walk.entry) == nil
-        || pools[.disk, classID].pool.contains(name)
-      {
-        wait.readBytes += pools.slotBytes[Int(classID.rawValue)]
+      switch source(of: name, classID) {
+      case .disk: wait.readBytes += bytes
+      case .object: wait.getBytes += bytes
+      case nil: if expectation(of: place, for: walk.entry) == nil { wait.getBytes += bytes }
       }
       return
     }
-    guard let operation = operations[arrival], operation.kind == .read,
-      let expected = speeds.disk.nanoseconds(ofQueue: operation.queuedBytes)
+    guard let operation = operations[arrival], let path = path(of: operation),
+      let expected = path.nanoseconds(ofQueue: operation.queuedBytes)
     else { return }
     // One that is late may be as late again: what it has cost beyond its time so far is the best
     // guess there is, and a disk that hangs costs no more than twice what was expected to be saved.

@@ -26,6 +26,9 @@ extension BlockEngine {
   /// What is known of the way from disk to host memory.
   public var diskFigures: PathFigures { PathFigures(speeds.disk) }
 
+  /// What is known of the way from the object store to host memory.
+  public var objectFigures: PathFigures { PathFigures(speeds.object) }
+
   /// What is known of the engines that have loaded or computed something, in order of their ids.
   public var engineFigures: [(engine: EngineID, figures: EngineFigures)] {
     speeds.engines.sorted { $0.key.rawValue < $1.key.rawValue }.map { id, speed in
@@ -40,9 +43,10 @@ extension BlockEngine {
   mutating func countIn(_ operation: Operation) -> Int {
     switch operation.kind {
     case .read, .write: speeds.disk.begin(bytes: operation.byteCount)
+    case .get: speeds.object.begin(bytes: operation.byteCount)
     case .load:
       operation.owner.map { speeds[$0].host.begin(bytes: operation.byteCount) } ?? 0
-    case .store: 0
+    case .store, .put, .look: 0
     }
   }
 
@@ -50,16 +54,21 @@ extension BlockEngine {
   mutating func countOut(_ operation: Operation, _ now: Time) {
     switch operation.kind {
     case .read, .write: speeds.disk.end(bytes: operation.byteCount)
+    case .get: speeds.object.end(bytes: operation.byteCount)
     case .load:
       guard let owner = operation.owner else { return }
       speeds[owner].host.end(bytes: operation.byteCount)
-    case .store: break
+    case .store, .put, .look: break
     }
     // What was too late teaches that it was; what has failed teaches nothing.
     guard !operation.hasFailed, now > operation.begunAt else { return }
     let nanoseconds = now.nanoseconds - operation.begunAt.nanoseconds
     if operation.kind == .read {
       speeds.disk.learn(
+        queuedBytes: operation.queuedBytes, nanoseconds: nanoseconds, now: now.nanoseconds)
+    }
+    if operation.kind == .get {
+      speeds.object.learn(
         queuedBytes: operation.queuedBytes, nanoseconds: nanoseconds, now: now.nanoseconds)
     }
     if operation.kind == .load, let owner = operation.owner {

@@ -52,12 +52,17 @@ struct SpeedBook {
   var disk: PathEstimate
   /// When to read from the disk although computing is faster.
   var diskTrial: TrialClock
+  /// The same for the object store; what is put into it goes another way.
+  var object: PathEstimate
+  var objectTrial: TrialClock
   private(set) var engines: [EngineID: EngineSpeed] = [:]
   private let limits: Limits
 
   init(_ limits: Limits) {
     disk = PathEstimate(memoryCount: 64, memoryNanoseconds: 16 * limits.trialNanoseconds)
     diskTrial = TrialClock(intervalNanoseconds: limits.trialNanoseconds)
+    object = PathEstimate(memoryCount: 64, memoryNanoseconds: 16 * limits.trialNanoseconds)
+    objectTrial = TrialClock(intervalNanoseconds: limits.trialNanoseconds)
     self.limits = limits
   }
 

@@ -8,7 +8,8 @@ public enum LoadDecision: String, Hashable, Sendable, CaseIterable {
 
 /// What `match` held back since computing it is expected to be faster.
 public struct LoadRefusal: Equatable, Sendable {
-  /// Where the way that is too slow begins: host memory, or the disk.
+  /// Where the way that is too slow begins: host memory, or the disk, which stands for all that is
+  /// below host memory.
   public var tier: Tier
   /// Positions that are not promised, or not staged.
   public var positionCount: Int

@@ -65,8 +65,8 @@ extension NodeState {
     case .read(_, _, let source, let target):
       noteUse(of: source)
       noteUse(of: target)
-    case .write(_, _, _, let target): noteUse(of: target)
-    case .removed, .refused, .stored, .loadEnded: break
+    case .write(_, _, _, let target), .get(_, _, let target): noteUse(of: target)
+    case .put, .look, .removed, .refused, .stored, .loadEnded: break
     }
   }
 

@@ -13,7 +13,7 @@ extension NodeState {
     case .write(let operation, _, _, let target):
       transfers.began(operation, .write, bytes: bytes(of: target), now)
     case .removed(let tier, _, let reason): removalCounts.note(tier, reason)
-    case .refused, .stored, .loadEnded: break
+    case .get, .put, .look, .refused, .stored, .loadEnded: break
     }
   }
 

@@ -181,7 +181,7 @@ public struct TierReplay: ~Copyable {
           reads.begin(operation, position: position, for: totals.requestCount, now: now)
         case .write(let operation, _, _, _):
           writes.begin(operation, position: 0, for: totals.requestCount, now: now)
-        case .loadEnded, .stored, .removed, .refused: break
+        case .get, .put, .look, .loadEnded, .stored, .removed, .refused: break
         }
       }
       if let load { engine.completed(load, part: 0, .success, now: time) }
