@@ -169,6 +169,10 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
     }
   }
 
+  /// As the chosen policy has it.
+  @inlinable @inline(__always)
+  public mutating func prefetch(_ key: BlockKey) { forecast?.prefetch(key) }
+
   /// As the chosen policy has it, and only that one is there.
   public func checkInvariants(
     cachedCount: Int, isCached: (Slot) -> Bool

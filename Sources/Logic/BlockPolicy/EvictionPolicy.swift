@@ -68,13 +68,16 @@ public protocol EvictionPolicy: ~Copyable {
   /// Takes the best candidate out of the order; nil only when no block is cached.
   mutating func takeVictim() -> Slot?
 
-  /// A guess of whom `takeVictim` takes next, at the price of a look; changes nothing. Wrong
-  /// guesses cost time only.
+  /// A guess of whom `takeVictim` will take soon, at the price of a look. Changes nothing else, and
+  /// wrong guesses cost time only.
   mutating func likelyVictim() -> Slot?
 
   /// Begins to bring near what is known of a slot, for a call that follows soon; changes
   /// nothing.
   mutating func prefetch(_ slot: Slot)
+
+  /// Begins to bring near what is known of a key that is about to be registered; changes nothing.
+  mutating func prefetch(_ key: BlockKey)
 
   /// Throws unless exactly the cached slots are candidates.
   ///
@@ -109,6 +112,10 @@ extension EvictionPolicy where Self: ~Copyable {
   /// Nothing.
   @inlinable @inline(__always)
   public mutating func prefetch(_ slot: Slot) {}
+
+  /// Nothing.
+  @inlinable @inline(__always)
+  public mutating func prefetch(_ key: BlockKey) {}
 
   /// Requests do not matter.
   @inlinable @inline(__always)

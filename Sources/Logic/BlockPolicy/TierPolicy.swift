@@ -129,6 +129,10 @@ public struct TierPolicy: EvictionPolicy, ~Copyable {
   @inlinable @inline(__always)
   public mutating func prefetch(_ slot: Slot) { base.prefetch(slot) }
 
+  /// As the chosen policy has it.
+  @inlinable @inline(__always)
+  public mutating func prefetch(_ key: BlockKey) { base.prefetch(key) }
+
   @usableFromInline
   mutating func takeVictimByLevel() -> Slot? {
     if let slot = retained.takeLow() { return slot }

@@ -69,7 +69,10 @@ extension BlockPool where Policy: ~Copyable {
   ) throws(PoolError) {
     defer { checkCounts() }
     var parent = parent
-    for position in blocks.indices { index.prefetch(keys[position]) }
+    for position in blocks.indices {
+      index.prefetch(keys[position])
+      policy.prefetch(keys[position])
+    }
     for position in blocks.indices {
       if filled { _ = try fillOne(blocks[position], part: 0) }
       blocks[position] = try registerOne(blocks[position], as: keys[position], after: parent)

@@ -97,6 +97,12 @@ extension BlockPool where Policy: ~Copyable {
     for position in 0..<min(limit, Self.lookahead) { index.prefetch(keys[position]) }
     while count < limit {
       if count &+ Self.lookahead < limit { index.prefetch(keys[count &+ Self.lookahead]) }
+      // Half way, the bucket has come and says where the rest is.
+      let near = count &+ Self.lookahead / 2
+      if near < limit, let slot = index.guess(keys[near]) {
+        index.prefetchKey(of: slot)
+        table.prefetch(slot)
+      }
       guard let slot = index.find(keys[count]) else { break }
       blocks[count] = table.id(of: slot)
       count &+= 1

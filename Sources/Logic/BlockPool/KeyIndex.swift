@@ -118,6 +118,15 @@ struct KeyIndex: ~Copyable {
   @inline(__always)
   func prefetch(_ key: BlockKey) { buckets.prefetch(home(of: key).bucket) }
 
+  /// The slot that a key most likely has, without a look at its key; nil when that is not soon
+  /// told.
+  @inline(__always)
+  func guess(_ key: BlockKey) -> Slot? {
+    let home = home(of: key)
+    let places = buckets[home.bucket].places(of: home.tag)
+    return places == 0 ? nil : Slot(buckets[home.bucket].slots[places.trailingZeroBitCount])
+  }
+
   /// Begins to bring a slot's key near.
   @inline(__always)
   func prefetchKey(of slot: Slot) { keys.prefetch(slot.index) }

@@ -69,6 +69,13 @@ struct ClassRanking: ~Copyable {
     return (classes[best], worths[best])
   }
 
+  /// The least worth of another class; infinite without one.
+  func leastWorth(but reuse: ReuseClass) -> Float {
+    var least = Float.infinity
+    for place in 0..<count where classes[place] != reuse { least = min(least, worths[place]) }
+    return least
+  }
+
   /// What the cheapest `wanted` candidates are worth on average; nil without any. Infinite when
   /// some of them are beyond price.
   ///

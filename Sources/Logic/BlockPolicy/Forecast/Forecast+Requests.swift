@@ -48,7 +48,7 @@ extension Forecast {
       return
     }
     // Where the block before it has not come yet, what it brings is found out later.
-    guard isCurrent(parent), nodes[parent.slot].tag != 0 else { return }
+    guard isCurrent(Name(parent)), nodes[parent.slot].tag != 0 else { return }
     let above = nodes[parent.slot]
     guard above.isUsed else {
       node.past.turn = above.past.turn

@@ -19,51 +19,9 @@ import BlockIdentity
 /// Small methods that only read are inlined: else all fields would be copied for each call.
 ///
 /// Nothing is random and nothing is configured: equal histories give equal victims. Without a clock
-/// (`advance`), time is the number of blocks that came in. 44 bytes a slot, and some 2 MiB that do
+/// (`advance`), time is the number of blocks that came in. 40 bytes a slot, and some 2 MiB that do
 /// not depend on the capacity.
 public struct Forecast: EvictionPolicy, ~Copyable {
-  /// What is known of a slot's block.
-  struct Node: BitwiseCopyable {
-    /// The block before this one; stale when it has left before its child.
-    var parent = BlockID.none
-    /// The generation of the block; 0 without one.
-    var generation: UInt32 = 0
-    /// How many registered blocks name this one as their parent.
-    var childCount: UInt32 = 0
-    /// From its key; 0 while only its children are known.
-    var tag: UInt32 = 0
-    /// Its uses so far; of a block that has had none, turn and gap of the request that brought it.
-    var past = BlockPast()
-    /// The list that it is or was in.
-    var reuse = ReuseClass(index: 0)
-    /// How many blocks of its request up to here were new, 255 at most.
-    var newCount: UInt8 = 0
-    var flags: UInt8 = 0
-
-    /// Whether it was released at least once.
-    var isUsed: Bool { flags & Self.used != 0 }
-    /// Whether it was passed over for its children.
-    var isParked: Bool { flags & Self.parked != 0 }
-    /// Whether it is from before a restart, and nothing has used it since.
-    var isAdopted: Bool { flags & Self.adopted != 0 }
-    /// Of a block that was not used yet: whether turn, gap and `newCount` do not follow from the
-    /// block before it.
-    var isAnchor: Bool { flags & (Self.used | Self.mark) == Self.mark }
-    /// Of a used block: whether its next use has begun, and is not over.
-    var isInUse: Bool { flags & (Self.used | Self.mark) == Self.used | Self.mark }
-    /// The level of the time before the use that has begun, or brought the block.
-    var gap: Int {
-      get { Int(flags >> 4) }
-      set { flags = flags & 0xf | UInt8(truncatingIfNeeded: newValue << 4) }
-    }
-
-    static let used: UInt8 = 1
-    static let parked: UInt8 = 2
-    static let adopted: UInt8 = 4
-    /// An anchor, or in use.
-    static let mark: UInt8 = 8
-  }
-
   /// By slot.
   let nodes: Column<Node>
   /// One list a class, and the parked blocks.
@@ -78,10 +36,25 @@ public struct Forecast: EvictionPolicy, ~Copyable {
   var now: UInt32 = 1
   private(set) var hasClock = false
   var pace: Pace
-  /// Where victims are being taken from, and how many more without looking around.
-  private var run = (reuse: ReuseClass(index: 0), lastUse: UInt32(0), length: 0)
+  private var run = VictimRun()
+  private let runLength: Int
+  /// By class: a slot near its cold end; see `lookAhead`.
+  private let lookaheads: Column<Slot>
+  /// The block that has become a leaf since `likelyVictim`.
+  private var freed = Slot.none
   /// The request whose blocks are being released.
   var request = ReleasedRequest()
+
+  /// Where victims are being taken from.
+  private struct VictimRun: BitwiseCopyable {
+    var reuse = ReuseClass(index: 0)
+    /// When the last victim was used.
+    var lastUse: UInt32 = 0
+    /// The least that a candidate of another class is worth.
+    var limit: Float = 0
+    /// How many more are taken without looking around.
+    var length = 0
+  }
 
   static var parkedList: Int { ReuseClass.count }
   private static let ghostsMin = 1 << 14
@@ -91,17 +64,24 @@ public struct Forecast: EvictionPolicy, ~Copyable {
   private static let adoptedMask: UInt32 = 0x3f
   private static let refreshCount = 8
   private static let runMax = 16
+  /// Slots for each victim that may be taken without looking around: few where that is much.
+  private static let slotsPerRun = 256
 
   /// A policy for slots `0..<capacity`.
   public init(capacity: Int) {
     nodes = Column(zeroed: capacity)
     order = SlotLists(capacity: capacity, listCount: ReuseClass.count + 1)
+    lookaheads = Column(zeroed: ReuseClass.count)
+    runLength = min(Self.runMax, max(2, capacity / Self.slotsPerRun))
     ghosts = GhostTable(capacity: max(capacity / 8, Self.ghostsMin))
     duel = Duel(capacity: capacity)
     pace = Pace(capacity: capacity)
   }
 
-  deinit { nodes.deallocate() }
+  deinit {
+    nodes.deallocate()
+    lookaheads.deallocate()
+  }
 
   /// Sets the time; ages are counted from it.
   public mutating func advance(to nanoseconds: UInt64) {
@@ -118,9 +98,9 @@ public struct Forecast: EvictionPolicy, ~Copyable {
   public mutating func inserted(_ block: BlockID, key: BlockKey, after parent: BlockID?) {
     if !hasClock { now &+= 1 }
     pace.cameIn()
-    var node = Node(generation: block.generation)
+    var node = Node(stamp: Name(block).stamp)
     // Children that came before their parent have counted themselves already.
-    if isCurrent(block) { node.childCount = nodes[block.slot].childCount }
+    if isCurrent(Name(block)) { node.childCount = nodes[block.slot].childCount }
     node.tag = Self.tag(key)
     let before = ghosts.take(node.tag)
     if let before { log.noteUse(before.logNumber, at: now, in: &table) }
@@ -132,8 +112,9 @@ public struct Forecast: EvictionPolicy, ~Copyable {
   /// Counts the block at its parent; nothing if it has one.
   public mutating func linked(_ block: BlockID, after parent: BlockID) {
     guard parent.slot != block.slot, !isCurrent(nodes[block.slot].parent) else { return }
-    nodes[block.slot].parent = parent
-    if !isCurrent(parent) { nodes[parent.slot] = Node(generation: parent.generation) }
+    let name = Name(parent)
+    nodes[block.slot].parent = name
+    if !isCurrent(name) { nodes[parent.slot] = Node(stamp: name.stamp) }
     nodes[parent.slot].childCount += 1
     guard nodes[block.slot].isAdopted, nodes[parent.slot].isAdopted else { return }
     // It was no request's last block, and where two go on behind it, they part there.
@@ -144,8 +125,8 @@ public struct Forecast: EvictionPolicy, ~Copyable {
   /// Makes the block's node; a few of them are followed, to learn what such blocks are worth.
   public mutating func adopted(_ block: BlockID, key: BlockKey) {
     pace.adopted()
-    var node = Node(generation: block.generation)
-    if isCurrent(block) { node.childCount = nodes[block.slot].childCount }
+    var node = Node(stamp: Name(block).stamp)
+    if isCurrent(Name(block)) { node.childCount = nodes[block.slot].childCount }
     node.tag = Self.tag(key)
     node.flags = Node.used | Node.adopted
     node.past.uses = 1
@@ -163,6 +144,9 @@ public struct Forecast: EvictionPolicy, ~Copyable {
   public mutating func pinned(_ slot: Slot) {
     leave(slot)
     nodes[slot].flags &= ~Node.parked
+    // What comes before a block tells at its release whether it is a request's first.
+    let parent = nodes[slot].parent
+    if parent.stamp != 0 { nodes.prefetch(parent.slot.index) }
     guard nodes[slot].isUsed else { return }
     log.noteUse(nodes[slot].past.logNumber, at: now, in: &table)
     nodes[slot].past.logNumber = 0
@@ -228,10 +212,11 @@ public struct Forecast: EvictionPolicy, ~Copyable {
     pace.leftPool()
     let parent = nodes[slot].parent
     nodes[slot] = Node()
-    guard isCurrent(parent) else { return }
+    guard isCurrent(parent), nodes[parent.slot].childCount > 0 else { return }
     nodes[parent.slot].childCount -= 1
     guard nodes[parent.slot].childCount == 0, nodes[parent.slot].isParked else { return }
     nodes[parent.slot].flags &= ~Node.parked
+    freed = parent.slot
     order.unlink(parent.slot)
     // It was at the cold end when it was parked, and has not been used since.
     order.insert(parent.slot, coldIn: nodes[parent.slot].reuse.index)
@@ -246,6 +231,7 @@ public struct Forecast: EvictionPolicy, ~Copyable {
     while let reuse = nextClass() {
       guard let slot = order.coldest(of: reuse.index) else { continue }
       leave(slot)
+      lookAhead(in: reuse)
       if nodes[slot].childCount == 0 {
         remember(slot)
         return slot
@@ -259,8 +245,36 @@ public struct Forecast: EvictionPolicy, ~Copyable {
     return slot
   }
 
-  /// The coldest block of the class that victims are being taken from.
-  public mutating func likelyVictim() -> Slot? { order.coldest(of: run.reuse.index) }
+  /// A block that has just become a leaf, or else one near the cold end of the class that victims
+  /// are being taken from.
+  public mutating func likelyVictim() -> Slot? {
+    if freed != .none {
+      defer { freed = .none }
+      return freed
+    }
+    let slot = lookaheads[run.reuse.index]
+    return order.isListed(slot) ? slot : nil
+  }
+
+  /// Begins to bring near what is soon at the cold end of a class; called with each block that is
+  /// taken from there, goes a step further each time.
+  private mutating func lookAhead(in reuse: ReuseClass) {
+    let last = lookaheads[reuse.index]
+    let next: Slot
+    if order.isListed(last), nodes[last].reuse == reuse {
+      // Its node has come by now: what its leaving needs is the next to come.
+      let node = nodes[last]
+      ghosts.prefetch(node.tag)
+      if node.parent.stamp != 0 { prefetch(node.parent.slot) }
+      next = order.warmer(than: last) ?? last
+    } else {
+      guard let coldest = order.coldest(of: reuse.index) else { return }
+      prefetch(coldest)
+      next = order.warmer(than: coldest) ?? coldest
+    }
+    lookaheads[reuse.index] = next
+    prefetch(next)
+  }
 
   /// The slot's node, and its place in its list.
   public mutating func prefetch(_ slot: Slot) {
@@ -268,18 +282,26 @@ public struct Forecast: EvictionPolicy, ~Copyable {
     order.prefetch(slot)
   }
 
+  /// Where a block of that key would be remembered.
+  public mutating func prefetch(_ key: BlockKey) { ghosts.prefetch(Self.tag(key)) }
+
   /// The class to take from; nil when all lists are empty.
   ///
-  /// What one request used goes in one run, without a comparison for each block.
+  /// Some are taken from one class in a run, as long as it is worth no more than the others were.
   private mutating func nextClass() -> ReuseClass? {
-    if run.length > 0, let slot = order.coldest(of: run.reuse.index),
-      nodes[slot].past.lastUse == run.lastUse
-    {
-      run.length -= 1
-      return run.reuse
+    if run.length > 0, let slot = order.coldest(of: run.reuse.index) {
+      let lastUse = nodes[slot].past.lastUse
+      // What one request used last goes without a comparison for each block.
+      if lastUse == run.lastUse || worth(of: run.reuse, atAge: now &- lastUse) <= run.limit {
+        run.lastUse = lastUse
+        run.length -= 1
+        return run.reuse
+      }
     }
     guard let reuse = cheapest(), let slot = order.coldest(of: reuse.index) else { return nil }
-    run = (reuse, nodes[slot].past.lastUse, Self.runMax)
+    run = VictimRun(
+      reuse: reuse, lastUse: nodes[slot].past.lastUse, limit: ranking.leastWorth(but: reuse),
+      length: runLength)
     return reuse
   }
 
@@ -300,8 +322,9 @@ public struct Forecast: EvictionPolicy, ~Copyable {
   /// Ranks a class by the block at its cold end.
   private mutating func rank(_ reuse: ReuseClass) {
     guard let slot = order.coldest(of: reuse.index) else { return ranking.remove(reuse) }
-    let age = now &- nodes[slot].past.lastUse
-    ranking.add(reuse, worth: worth(of: reuse, atAge: age))
+    let worth = worth(of: reuse, atAge: now &- nodes[slot].past.lastUse)
+    ranking.add(reuse, worth: worth)
+    if reuse != run.reuse { run.limit = min(run.limit, worth) }
   }
 
   /// What a block of the class is worth by the rule that is followed.
@@ -360,7 +383,7 @@ public struct Forecast: EvictionPolicy, ~Copyable {
 
   /// Whether the node of the block's slot is that block's.
   @inline(__always)
-  func isCurrent(_ block: BlockID) -> Bool {
-    block.generation != 0 && nodes[block.slot].generation == block.generation
+  func isCurrent(_ name: Name) -> Bool {
+    name.stamp != 0 && nodes[name.slot].stamp == name.stamp
   }
 }

@@ -29,6 +29,10 @@ struct GhostTable: ~Copyable {
   @inline(__always)
   private func first(_ tag: UInt32) -> Int { Int((tag >> 4) & mask) * Self.setSize }
 
+  /// Begins to bring near what is remembered of a key.
+  @inline(__always)
+  func prefetch(_ tag: UInt32) { ghosts.prefetch(first(tag)) }
+
   /// Remembers a block.
   @inline(__always)
   mutating func insert(_ tag: UInt32, _ past: BlockPast, at now: UInt32) {
