@@ -53,7 +53,7 @@ class DetachedProcess:
         self._descriptor = None
         return False
 
-    def kill(self) -> None:
-        """`kill -9`, unless it has ended."""
+    def send(self, number: signal.Signals) -> None:
+        """Sends it a signal, unless it has ended."""
         if self.running() and self._descriptor is not None:
-            signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
+            signal.pidfd_send_signal(self._descriptor, number)

@@ -8,6 +8,7 @@ decided by a lock on a file beside the socket.
 import errno
 import fcntl
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -93,6 +94,8 @@ class NodeKeeper:
         self._backoff_seconds = 0.0
         # Whether the node was told that this process does without it.
         self._may_go = False
+        # Whether the node that was started last has answered this process.
+        self._has_answered = False
 
     @property
     def pid(self) -> int | None:
@@ -124,11 +127,19 @@ class NodeKeeper:
         with self._lock:
             self._silent_since = None
             self._may_go = False
+            self._has_answered = True
 
     def leaving(self) -> None:
         """An engine of this process stops: a node that ends now does so in good order."""
         with self._lock:
             self._may_go = True
+
+    def left(self) -> None:
+        """The engine has stopped trying. A node that was started for it and that it never reached
+        would wait for it a minute; it goes, unless another engine is there."""
+        with self._lock:
+            if self._process is not None and not self._has_answered:
+                self._process.send(signal.SIGUSR1)
 
     def _note_end(self, now: float) -> None:
         self._process = None
@@ -155,7 +166,7 @@ class NodeKeeper:
             self._silent_since = now
         elif now - self._silent_since > SILENT_SECONDS_MAX and self._process is not None:
             LOGGER.warning("KVBM: the node does not answer; it is ended and started again")
-            self._process.kill()
+            self._process.send(signal.SIGKILL)
             self._silent_since = None
 
     @property
@@ -178,6 +189,7 @@ class NodeKeeper:
 
     def _start(self, now: float) -> None:
         self._started_at = now
+        self._has_answered = False
         self._backoff_seconds = max(self._backoff_seconds, BACKOFF_MIN_SECONDS)
         try:
             if os.path.exists(self._log_path):

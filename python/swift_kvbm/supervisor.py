@@ -100,6 +100,8 @@ class Supervisor:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout=2 * ATTACH_TIMEOUT_MS / 1000 + 1)
+        if clean and self._keeper is not None:
+            self._keeper.left()
         return not self._thread.is_alive()
 
     def _run(self) -> None:

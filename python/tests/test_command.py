@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import stat
 import subprocess
 
@@ -93,6 +94,13 @@ def test_a_node_with_a_disk_ends_cleanly_on_sigterm(binaries, tmp_path):
     node = Node(tmp_path / "node", disk=tmp_path / "disk")
     assert node.stop() == 0
     assert node.log.read_text().rstrip().endswith("ended")
+    assert not os.path.exists(node.socket)
+
+
+def test_a_node_without_engines_ends_when_it_is_asked_to_go(binaries, tmp_path):
+    node = Node(tmp_path / "node")
+    node.process.send_signal(signal.SIGUSR1)
+    assert node.process.wait(timeout=30) == 0
     assert not os.path.exists(node.socket)
 
 

@@ -1,5 +1,7 @@
 """The contract, with everything real but the model: scheduler, connector, library and node."""
 
+import os
+import signal
 import time
 
 import pytest
@@ -96,6 +98,10 @@ def test_the_connector_starts_its_own_node_and_takes_it_along(binaries, tmp_path
                 time.sleep(0.0002)
         engine.settle()
         loads.append(engine.loaded_tokens)
+        # Others who do without this node must not take it away from an engine that is here.
+        os.kill(keeper.pid, signal.SIGUSR1)
+        time.sleep(0.2)
+        assert keeper.pid is not None and engine.connector._attachment.native.state().attached
         engine.close()
         deadline = time.monotonic() + 15
         while keeper.pid is not None:

@@ -101,6 +101,24 @@ def test_a_node_that_went_in_good_order_is_started_again_at_once(keeper, caplog)
     assert not caplog.records
 
 
+def test_a_node_that_never_answered_goes_when_its_engine_does(keeper):
+    item = keeper()
+    item.ensure()
+    item.answered()
+    item.leaving()
+    item.left()
+    time.sleep(0.1)
+    assert item.pid is not None, "it ends by itself, after a clean close"
+    os.kill(item.pid, signal.SIGKILL)
+    wait_for(lambda: item.pid is None)
+    # The engine's thread has it started again, and the engine stops before it is attached.
+    item.ensure()
+    assert item.pid is not None
+    item.leaving()
+    item.left()
+    wait_for(lambda: item.pid is None)
+
+
 def test_only_one_keeper_starts_the_node(keeper):
     one, two = keeper(), keeper()
     one.ensure()

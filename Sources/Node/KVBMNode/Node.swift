@@ -65,8 +65,7 @@ public final class Node: @unchecked Sendable {
     }
     loop.add(signals) { [unowned self] _ in
       while case let signal = clinux_signalfd_read(self.signals), signal != 0 {
-        NodeLog.info("signal \(signal): stopping")
-        beginStop()
+        take(signal)
       }
     }
     loop.add(timer) { [unowned self] _ in

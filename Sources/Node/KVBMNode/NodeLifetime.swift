@@ -1,4 +1,5 @@
 import BlockEngine
+import Glibc
 
 /// When a node ends by itself.
 struct NodeLifetime {
@@ -77,6 +78,14 @@ extension Node {
     }
     if lifetime.mayEnd(pendingWrites: pendingWrites, now: now) && sessions.isEmpty { loop.stop() }
     if lifetime.hasWaitedEnough(now) { loop.stop() }
+  }
+
+  /// A signal asks the node to end; SIGUSR1 only if no engine is here: who started the node does
+  /// without it, and cannot know whether others have come to it meanwhile.
+  func take(_ signal: Int32) {
+    if signal == SIGUSR1 && !sessions.isEmpty { return }
+    NodeLog.info("signal \(signal): stopping")
+    beginStop()
   }
 
   /// Lets engines go and waits for writes; the loop ends when both are done, or time is up.
