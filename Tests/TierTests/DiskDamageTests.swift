@@ -15,9 +15,9 @@ private final class Damaged {
   let file: FileHandle
   private var ticket: UInt64 = 0
 
-  init() throws {
+  init(_ driver: DiskOptions.Driver) throws {
     shape = try smallShape()
-    store = try DiskStore.test(directory, outcomes)
+    store = try DiskStore.test(directory, outcomes, driver)
     extent = try store.createExtent(slotBytes: shape.slotBytes)
     file = try FileHandle.open(extent.path)
   }
@@ -57,9 +57,10 @@ extension DiskOutcome? {
 @Suite("Disk store: damage is noticed and does no harm")
 struct DiskDamageTests {
   @Test(
-    "A write that was torn at any page leaves nothing that can be read", arguments: [true, false])
-  func torn(prefixIsNew: Bool) throws {
-    let damaged = try Damaged()
+    "A write that was torn at any page leaves nothing that can be read",
+    arguments: Drivers.all, [true, false])
+  func torn(driver: DiskOptions.Driver, prefixIsNew: Bool) throws {
+    let damaged = try Damaged(driver)
     let (old, new) = (try damaged.sealed(1), try damaged.sealed(2))
     for boundary in stride(from: 4096, to: old.count, by: 4096) {
       let torn =
@@ -78,9 +79,9 @@ struct DiskDamageTests {
     #expect(try damaged.read(2, slot: 0) == .success)
   }
 
-  @Test("A torn header is free, and counted")
-  func tornHeader() throws {
-    let damaged = try Damaged()
+  @Test("A torn header is free, and counted", arguments: Drivers.all)
+  func tornHeader(driver: DiskOptions.Driver) throws {
+    let damaged = try Damaged(driver)
     let (old, new) = (try damaged.sealed(1), try damaged.sealed(2))
     for boundary in stride(from: 512, to: 4096, by: 512) {
       damaged.overwrite(old, at: 0)
@@ -92,9 +93,9 @@ struct DiskDamageTests {
     }
   }
 
-  @Test("A flipped byte anywhere is noticed, by reading and by verifying")
-  func flipped() throws {
-    let damaged = try Damaged()
+  @Test("A flipped byte anywhere is noticed, by reading and by verifying", arguments: Drivers.all)
+  func flipped(driver: DiskOptions.Driver) throws {
+    let damaged = try Damaged(driver)
     let sound = try damaged.sealed(1)
     var generator = Random(seed: 3)
     var places = Array(0..<560) + [4095, 4096, 4097, 8191, 8192, sound.count - 1]
@@ -109,18 +110,20 @@ struct DiskDamageTests {
     #expect(try damaged.read(1, slot: 0) == .success)
   }
 
-  @Test("Another block in the slot is not taken for the wanted one, and freed")
-  func otherBlock() throws {
-    let damaged = try Damaged()
+  @Test(
+    "Another block in the slot is not taken for the wanted one, and freed",
+    arguments: Drivers.all)
+  func otherBlock(driver: DiskOptions.Driver) throws {
+    let damaged = try Damaged(driver)
     damaged.overwrite(try damaged.sealed(2), at: damaged.shape.slotBytes)
     #expect(
       try damaged.read(1, slot: 1) == .corrupt(.otherBlock(key: sampleKey(2), group: 0)))
     #expect(damaged.store.scan(damaged.extent) == ExtentScan())
   }
 
-  @Test("What another version wrote is kept out of use, and never touched")
-  func otherVersion() throws {
-    let damaged = try Damaged()
+  @Test("What another version wrote is kept out of use, and never touched", arguments: Drivers.all)
+  func otherVersion(driver: DiskOptions.Driver) throws {
+    let damaged = try Damaged(driver)
     var foreign = try damaged.sealed(1)
     foreign[8] = 2
     foreign.withUnsafeMutableBytes { bytes in
@@ -143,9 +146,11 @@ struct DiskDamageTests {
     #expect(damaged.store.scan(damaged.extent).damagedCount == 1)
   }
 
-  @Test("A file that is cut, zeroed or filled with noise while it is open costs its blocks only")
-  func whileOpen() throws {
-    let damaged = try Damaged()
+  @Test(
+    "A file that is cut, zeroed or filled with noise while it is open costs its blocks only",
+    arguments: Drivers.all)
+  func whileOpen(driver: DiskOptions.Driver) throws {
+    let damaged = try Damaged(driver)
     for slot in 0..<4 { #expect(try damaged.write(UInt64(slot), slot: slot) == .success) }
     let slotBytes = damaged.shape.slotBytes
     damaged.overwrite([UInt8](repeating: 0, count: slotBytes), at: 0)
@@ -160,9 +165,11 @@ struct DiskDamageTests {
     #expect(try damaged.read(9, slot: 3) == .success)
   }
 
-  @Test("Deleting the files under an open store costs their blocks, and later writes go on")
-  func deleted() throws {
-    let damaged = try Damaged()
+  @Test(
+    "Deleting the files under an open store costs their blocks, and later writes go on",
+    arguments: Drivers.all)
+  func deleted(driver: DiskOptions.Driver) throws {
+    let damaged = try Damaged(driver)
     #expect(try damaged.write(1, slot: 0) == .success)
     unlink(damaged.extent.path)
     #expect(try damaged.read(1, slot: 0) == .success)
@@ -172,14 +179,16 @@ struct DiskDamageTests {
     #expect(damaged.store.extents.map(\.id) == [second.id])
   }
 
-  @Test("Failing, tearing and lying devices never yield wrong bytes", arguments: 0..<12)
-  func faults(seed: Int) throws {
+  @Test(
+    "Failing, tearing and lying devices never yield wrong bytes",
+    arguments: Drivers.all, 0..<12)
+  func faults(driver: DiskOptions.Driver, seed: Int) throws {
     let directory = TemporaryDirectory()
     let outcomes = Outcomes()
     let shape = try smallShape()
-    let driver = FaultyDriver(
-      try ThreadPoolDriver(threadCount: 3), seed: UInt64(seed), rate: 3)
-    let store = try DiskStore.test(directory, outcomes, driver: driver)
+    let faulty = FaultyDriver(
+      try Drivers.make(driver, threadCount: 3), seed: UInt64(seed), rate: 3)
+    let store = try DiskStore.test(directory, outcomes, driver: faulty)
     let extent = try store.createExtent(slotBytes: shape.slotBytes)
     var generator = Random(seed: UInt64(seed) + 1)
     var held: [Int: UInt64] = [:]
@@ -208,8 +217,10 @@ struct DiskDamageTests {
     #expect(outcomes.all.count == Int(ticket))
   }
 
-  @Test("On a full file system a store opens, serves what it holds, and does not grow")
-  func fullFileSystem() throws {
+  @Test(
+    "On a full file system a store opens, serves what it holds, and does not grow",
+    arguments: Drivers.all)
+  func fullFileSystem(driver: DiskOptions.Driver) throws {
     let directory = TemporaryDirectory()
     let path = directory.path + "/store"
     try Directory.make(path)
@@ -219,7 +230,7 @@ struct DiskDamageTests {
     let shape = try smallShape()
     do {
       let outcomes = Outcomes()
-      let store = try DiskStore.test(directory, capacityBytes: 16 << 20, outcomes) {
+      let store = try DiskStore.test(directory, capacityBytes: 16 << 20, outcomes, driver) {
         $0.extentBytes = 256 << 10
       }
       let extent = try store.createExtent(slotBytes: shape.slotBytes)
@@ -232,7 +243,7 @@ struct DiskDamageTests {
       offset += 4096
     }
     let outcomes = Outcomes()
-    let store = try DiskStore.test(directory, capacityBytes: 16 << 20, outcomes)
+    let store = try DiskStore.test(directory, capacityBytes: 16 << 20, outcomes, driver)
     #expect(store.warnings.contains { $0.contains("is full") })
     let extent = store.extents[0]
     #expect(try store.readAndWait(outcomes, ticket: 1, extent, 0, 1).0 == .success)
@@ -242,16 +253,16 @@ struct DiskDamageTests {
     #expect(store.extents.count == 1 && store.committedBytes == extent.totalBytes)
   }
 
-  @Test("A full device is told by its number")
-  func fullDevice() throws {
+  @Test("A full device is told by its number", arguments: Drivers.all)
+  func fullDevice(driver: DiskOptions.Driver) throws {
     let directory = TemporaryDirectory()
     let outcomes = Outcomes()
-    let driver = FaultyDriver(try ThreadPoolDriver()) { _ in .error(ENOSPC) }
-    let store = try DiskStore.test(directory, outcomes, driver: driver)
+    let faulty = FaultyDriver(try Drivers.make(driver)) { _ in .error(ENOSPC) }
+    let store = try DiskStore.test(directory, outcomes, driver: faulty)
     let extent = try store.createExtent(slotBytes: smallShape().slotBytes)
     #expect(
       try store.writeAndWait(outcomes, ticket: 1, extent, 0, 1) == .failure(errno: ENOSPC))
-    driver.set(nil)
+    faulty.set(nil)
     #expect(try store.writeAndWait(outcomes, ticket: 2, extent, 0, 1) == .success)
   }
 }

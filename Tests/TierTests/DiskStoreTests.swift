@@ -7,11 +7,13 @@ import Testing
 
 @Suite("Disk store: blocks go and come back")
 struct DiskStoreTests {
-  @Test("A block comes back as it was, with and without direct I/O", arguments: [true, false])
-  func roundTrip(direct: Bool) throws {
+  @Test(
+    "A block comes back as it was, with and without direct I/O",
+    arguments: Drivers.all, [true, false])
+  func roundTrip(driver: DiskOptions.Driver, direct: Bool) throws {
     let directory = TemporaryDirectory()
     let outcomes = Outcomes()
-    let store = try DiskStore.test(directory, outcomes) {
+    let store = try DiskStore.test(directory, outcomes, driver) {
       $0.useDirectIO = direct
       $0.flush = direct ? .each : .never
     }
@@ -33,15 +35,17 @@ struct DiskStoreTests {
     }
   }
 
-  @Test("After a restart a scan finds every block, and sequences go on rising")
-  func restart() throws {
+  @Test(
+    "After a restart a scan finds every block, and sequences go on rising",
+    arguments: Drivers.all)
+  func restart(driver: DiskOptions.Driver) throws {
     let directory = TemporaryDirectory()
     let shape = try smallShape()
     var highest: UInt64 = 0
     var id = ""
     do {
       let outcomes = Outcomes()
-      let store = try DiskStore.test(directory, outcomes)
+      let store = try DiskStore.test(directory, outcomes, driver)
       id = store.storeID
       let extent = try store.createExtent(slotBytes: shape.slotBytes)
       for (ticket, slot) in [0, 3, 5].enumerated() {
@@ -52,7 +56,7 @@ struct DiskStoreTests {
       store.close()
     }
     let outcomes = Outcomes()
-    let store = try DiskStore.test(directory, outcomes)
+    let store = try DiskStore.test(directory, outcomes, driver)
     #expect(store.storeID == id && id.utf8.count == 32)
     #expect(store.warnings.isEmpty)
     let extent = try #require(store.extents.first)
@@ -74,12 +78,14 @@ struct DiskStoreTests {
     #expect(store.scan(extent).blocks[1].description.writeSequence > highest)
   }
 
-  @Test("A sequence from a clock that was set back is caught up with by the scan")
-  func clockSetBack() throws {
+  @Test(
+    "A sequence from a clock that was set back is caught up with by the scan",
+    arguments: Drivers.all)
+  func clockSetBack(driver: DiskOptions.Driver) throws {
     let directory = TemporaryDirectory()
     let outcomes = Outcomes()
     let shape = try smallShape()
-    let store = try DiskStore.test(directory, outcomes)
+    let store = try DiskStore.test(directory, outcomes, driver)
     let extent = try store.createExtent(slotBytes: shape.slotBytes)
     let block = try BlockMemory(shape, 1)
     var future = sampleDescription(shape, 1)
@@ -92,12 +98,14 @@ struct DiskStoreTests {
     #expect(store.scan(extent).blocks[1].description.writeSequence == (1 << 62) + 1)
   }
 
-  @Test("Memory that holds another block is not written under this one's name")
-  func pairedCheck() throws {
+  @Test(
+    "Memory that holds another block is not written under this one's name",
+    arguments: Drivers.all)
+  func pairedCheck(driver: DiskOptions.Driver) throws {
     let directory = TemporaryDirectory()
     let outcomes = Outcomes()
     let shape = try smallShape()
-    let store = try DiskStore.test(directory, outcomes)
+    let store = try DiskStore.test(directory, outcomes, driver)
     let extent = try store.createExtent(slotBytes: shape.slotBytes)
     let block = try BlockMemory(shape, 1)
     #expect(
@@ -108,14 +116,14 @@ struct DiskStoreTests {
     #expect(store.scan(extent).blocks.isEmpty)
   }
 
-  @Test("Headers of many heads span several pages and are found as well")
-  func largeHeader() throws {
+  @Test("Headers of many heads span several pages and are found as well", arguments: Drivers.all)
+  func largeHeader(driver: DiskOptions.Driver) throws {
     let directory = TemporaryDirectory()
     let outcomes = Outcomes()
     let shape = try BlockShape(
       headCount: 1000, layerCount: 1, blockTokens: 2, tokenBytes: 4, elementBytes: 2)
     #expect(shape.headerBytes == 12288)
-    let store = try DiskStore.test(directory, outcomes)
+    let store = try DiskStore.test(directory, outcomes, driver)
     let extent = try store.createExtent(slotBytes: shape.slotBytes)
     let block = try BlockMemory(shape, 1)
     #expect(
@@ -127,12 +135,12 @@ struct DiskStoreTests {
     #expect(try StoreInspector(directory: store.directory).verify().intactCount == 1)
   }
 
-  @Test("Several threads read and write without mixing blocks up")
-  func parallel() throws {
+  @Test("Several threads read and write without mixing blocks up", arguments: Drivers.all)
+  func parallel(driver: DiskOptions.Driver) throws {
     let directory = TemporaryDirectory()
     let outcomes = Outcomes()
     let shape = try smallShape()
-    let store = try DiskStore.test(directory, capacityBytes: 4 << 20, outcomes) {
+    let store = try DiskStore.test(directory, capacityBytes: 4 << 20, outcomes, driver) {
       $0.threadCount = 4
       $0.queueLimit = 1024
     }
@@ -166,15 +174,16 @@ struct DiskStoreTests {
     #expect(Set(outcomes.all.map(\.ticket)).count == blocks.count)
   }
 
-  @Test("A full queue and a closed store refuse, and then no callback comes")
-  func refusals() throws {
+  @Test(
+    "A full queue and a closed store refuse, and then no callback comes",
+    arguments: Drivers.all)
+  func refusals(driver: DiskOptions.Driver) throws {
     let directory = TemporaryDirectory()
     let outcomes = Outcomes()
     let shape = try smallShape()
-    let driver = FaultyDriver(try ThreadPoolDriver(threadCount: 1, queueLimit: 3)) { _ in
-      .late(20_000)
-    }
-    let store = try DiskStore.test(directory, outcomes, driver: driver)
+    let inner = try Drivers.make(driver, threadCount: 1, queueLimit: 3, depth: 1)
+    let store = try DiskStore.test(
+      directory, outcomes, driver: FaultyDriver(inner) { _ in .late(20_000) })
     let extent = try store.createExtent(slotBytes: shape.slotBytes)
     let blocks = (0..<12).map { _ in BlockMemory(shape) }
     var accepted: [UInt64] = []

@@ -16,6 +16,7 @@ final class FaultyDriver: DiskDriver {
     case late(UInt32)
   }
 
+  var name: String { inner.name }
   private let inner: any DiskDriver
   private let next: Mutex<@Sendable (DiskJob) -> Fault?>
 

@@ -1,4 +1,5 @@
 import BlockIdentity
+import CLinux
 import Glibc
 import KVBMTesting
 import KVLayout
@@ -38,6 +39,22 @@ final class TemporaryDirectory: Sendable {
 
   func read(_ name: String) throws -> [UInt8]? {
     try Directory.read(path + "/" + name, limit: 1 << 26)
+  }
+}
+
+/// The drivers that this machine has; whatever uses one is tested with each.
+enum Drivers {
+  static let all: [DiskOptions.Driver] =
+    clinux_try_io_uring() == 0 ? [.threads, .ring] : [.threads]
+
+  static func make(
+    _ driver: DiskOptions.Driver, threadCount: Int = 2, queueLimit: Int = 256, depth: Int = 32
+  ) throws -> any DiskDriver {
+    switch driver {
+    case .threads: try ThreadPoolDriver(threadCount: threadCount, queueLimit: queueLimit)
+    case .ring, .auto:
+      try IOUringDriver(threadCount: threadCount, queueLimit: queueLimit, depth: depth)
+    }
   }
 }
 
@@ -143,9 +160,11 @@ extension DiskStore {
   /// Opens a store in a directory of a test.
   static func test(
     _ directory: TemporaryDirectory, capacityBytes: Int = 1 << 20, _ outcomes: Outcomes,
-    driver: (any DiskDriver)? = nil, _ change: (inout DiskOptions) -> Void = { _ in }
+    _ kind: DiskOptions.Driver = .threads, driver: (any DiskDriver)? = nil,
+    _ change: (inout DiskOptions) -> Void = { _ in }
   ) throws -> DiskStore {
     var options = DiskOptions()
+    options.driver = kind
     change(&options)
     return try open(
       directory: directory.path + "/store", capacityBytes: capacityBytes, options: options,

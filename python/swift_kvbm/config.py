@@ -27,6 +27,8 @@ EVICTIONS = ("lru", "leaf-first", "forecast")
 # What comes into a tier; the first one is the default. Beside them "priority:N".
 ADMISSIONS = ("all", "seen-twice")
 PRIORITY_ADMISSION = re.compile(r"priority:([1-9][0-9]?|100)")
+# Who reads and writes the disk; the first one is the default.
+DISK_DRIVERS = ("auto", "io_uring", "threads")
 WRITE_BUDGET_MIN_BYTES = 2**30
 
 # JSON key -> variable.
@@ -39,6 +41,7 @@ _VARIABLES = {
     "disk.eviction": "KVBM_DISK_EVICTION",
     "disk.admission": "KVBM_DISK_ADMISSION",
     "disk.write_budget": "KVBM_DISK_WRITE_BUDGET",
+    "disk.driver": "KVBM_DISK_DRIVER",
     "retention.share": "KVBM_RETENTION_SHARE",
     "retention.pins": "KVBM_RETENTION_PINS",
     "node": "KVBM_NODE",
@@ -61,7 +64,7 @@ _EXAMPLES = {
 _OTHER_VARIABLES = {
     *("KVBM_SOCKET", "KVBM_HOST_RESERVE", "KVBM_DISK_THREADS", "KVBM_STAGING_TIMEOUT"),
     *("KVBM_LINGER", "KVBM_DRAIN_TIMEOUT", "KVBM_METRICS", "KVBM_BIN", "KVBM_LIBRARY"),
-    *("KVBM_FAULT", "KVBM_FULL"),
+    *("KVBM_FAULT", "KVBM_FULL", "KVBM_DISK_QUEUE_DEPTH"),
 }
 _OTHER_PREFIXES = ("KVBM_TEST_", "KVBM_HARNESS_")
 
@@ -93,6 +96,7 @@ class Settings:
     disk_admission: str = ADMISSIONS[0]
     # A day; 0: no limit.
     disk_write_budget_bytes: int = 0
+    disk_driver: str = DISK_DRIVERS[0]
     # What requests may call worth more and pin, in hundredths of a tier; None: the node's default.
     retention_share: int | None = None
     retention_pins: int | None = None
@@ -114,6 +118,7 @@ class Settings:
             "host_admission": self.host_admission,
             "disk_admission": self.disk_admission,
             "disk_write_budget": self.disk_write_budget_bytes,
+            "disk_driver": self.disk_driver,
         }
 
 
@@ -149,6 +154,7 @@ def parse_settings(extra: Mapping[str, Any], environment: Mapping[str, str]) -> 
         host_admission=_admission(flat, "host.admission"),
         disk_admission=_admission(flat, "disk.admission"),
         disk_write_budget_bytes=_write_budget(flat),
+        disk_driver=_choice(flat, "disk.driver", DISK_DRIVERS),
     )
 
 
@@ -233,7 +239,8 @@ def _count(flat: Mapping[str, Any], key: str, maximum: int) -> int:
 def _choice(flat: Mapping[str, Any], key: str, choices: tuple[str, ...]) -> str:
     value = flat.get(key, choices[0])
     if value not in choices:
-        wanted = " or ".join(f'"{choice}"' for choice in choices)
+        wanted = " or ".join(f'"{choice}"' for choice in choices[-2:])
+        wanted = "".join(f'"{choice}", ' for choice in choices[:-2]) + wanted
         raise ValueError(f"KVBM: {key} = {value!r} must be {wanted}")
     return str(value)
 

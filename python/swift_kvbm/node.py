@@ -45,6 +45,7 @@ def node_command(settings: Settings, path: str) -> list[str]:
         command += ["--disk-capacity", str(settings.disk_capacity_bytes)]
         command += ["--disk-admission", settings.disk_admission]
         command += ["--disk-write-budget", str(settings.disk_write_budget_bytes)]
+        command += ["--disk-driver", settings.disk_driver]
     for tier, eviction in (("host", settings.host_eviction), ("disk", settings.disk_eviction)):
         if eviction is not None:
             command += [f"--{tier}-eviction", eviction]

@@ -155,7 +155,7 @@ def test_wrong_configuration_is_refused_by_name(extra, words):
 def test_what_comes_into_a_tier_is_a_setting_of_its_node(tmp_path):
     disk = {"path": str(tmp_path), "capacity": "1GiB"}
     plain = parse_settings({"disk": disk}, {})
-    limits = {"admission": "seen-twice", "write_budget": "500GiB"}
+    limits = {"admission": "seen-twice", "write_budget": "500GiB", "driver": "threads"}
     limited = parse_settings({"disk": {**disk, **limits}}, {})
     assert limited.disk_write_budget_bytes == 500 * 2**30
     assert limited.canonical() != plain.canonical()
@@ -164,13 +164,17 @@ def test_what_comes_into_a_tier_is_a_setting_of_its_node(tmp_path):
     command = node_command(valued, "/run/node.sock")
     assert command[command.index("--host-admission") + 1] == "priority:100"
     environment = {"KVBM_DISK_ADMISSION": "seen-twice", "KVBM_DISK_WRITE_BUDGET": "500GiB"}
+    environment["KVBM_DISK_DRIVER"] = "threads"
     assert parse_settings({"disk": disk}, environment) == limited
     # A key wins, also with what is the default.
-    limits = {"admission": "all", "write_budget": 0}
+    limits = {"admission": "all", "write_budget": 0, "driver": "auto"}
     assert parse_settings({"disk": {**disk, **limits}}, environment) == plain
     command = node_command(plain, "/run/node.sock")
     assert command[command.index("--disk-admission") + 1] == "all"
     assert command[command.index("--disk-write-budget") + 1] == "0"
+    assert command[command.index("--disk-driver") + 1] == "auto"
+    with pytest.raises(ValueError, match='disk.driver.*"auto", "io_uring" or "threads"'):
+        parse_settings({"disk": {**disk, "driver": "uring"}}, {})
 
 
 def test_a_mistyped_variable_is_refused_and_a_foreign_one_is_not():

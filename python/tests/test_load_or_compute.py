@@ -64,6 +64,8 @@ class Engine:
             disk=disk,
             environment={
                 "LD_PRELOAD": str(shim),
+                # The throttle is in pread, which a ring does not call.
+                "KVBM_DISK_DRIVER": "threads",
                 "SLOW_READS": str(self.throttle),
                 "KVBM_LOAD": load,
             },

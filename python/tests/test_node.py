@@ -46,6 +46,7 @@ def test_the_command_line_is_the_settings(monkeypatch):
         *("/bin/kvbm", "serve", "--socket", "/s", "--host-capacity", "1024"),
         *("--host-admission", "all", "--disk-path", "/d", "--disk-capacity", "4096"),
         *("--disk-admission", "seen-twice", "--disk-write-budget", "0"),
+        *("--disk-driver", "auto"),
         *("--load", "always", "--parent-started"),
     ]
 

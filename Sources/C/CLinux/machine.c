@@ -1,14 +1,14 @@
 #define _GNU_SOURCE
 #include "clinux_machine.h"
 
+#include "clinux_ring.h"
+
 #include <errno.h>
 #include <gnu/libc-version.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
 static uint64_t limit_value(rlim_t value) {
   return value == RLIM_INFINITY ? CLINUX_UNLIMITED : (uint64_t)value;
@@ -44,10 +44,8 @@ int clinux_free_bytes(const char *path, uint64_t *free_bytes, uint64_t *total_by
 }
 
 int clinux_try_io_uring(void) {
-  // struct io_uring_params is 120 bytes of this layout; zeros ask for nothing special.
-  uint32_t parameters[30] = {0};
-  long fd = syscall(SYS_io_uring_setup, 1, parameters);
-  if (fd < 0) return errno;
-  close((int)fd);
-  return 0;
+  clinux_ring ring;
+  int error = clinux_ring_open(&ring, 1);
+  if (error == 0) clinux_ring_close(&ring);
+  return error;
 }

@@ -1,4 +1,5 @@
 import BlockEngine
+import DiskTier
 import Wire
 
 /// Everything that a node is told at its start.
@@ -41,8 +42,12 @@ public struct NodeConfiguration: Sendable {
     public var path: String
     /// Bytes that all extents together may have, headers included.
     public var capacityBytes: Int
-    /// Threads that read and write, 1 to 64.
+    /// Who reads and writes.
+    public var driver = DiskOptions.Driver.auto
+    /// Threads that read, write and check what was read, 1 to 64.
     public var threadCount = 2
+    /// Reads that are with the device at a time, 1 to 1024.
+    public var queueDepth = 32
     /// What of the host tier is written to disk.
     public var admission = AdmissionChoice.all
     /// Bytes that may be written in a day; nil without a limit.
@@ -85,6 +90,7 @@ public struct NodeConfiguration: Sendable {
         throw ConfigurationError(key: "disk.path", value: "", remedy: "the path of a directory")
       }
       try Self.checkCount("disk.threads", disk.threadCount, 1...64)
+      try Self.checkCount("disk.queue_depth", disk.queueDepth, 1...1_024)
       if let bytes = disk.writeBudgetBytes, bytes < Self.writeBudgetBytesMin {
         throw ConfigurationError(
           key: "disk.write_budget", value: ByteSize(bytes: bytes).description,

@@ -64,7 +64,9 @@ final class NodeCore: Sendable {
   ) throws(NodeError) -> DiskStore? {
     guard let disk = configuration.disk else { return nil }
     var options = DiskOptions()
+    options.driver = disk.driver
     options.threadCount = disk.threadCount
+    options.queueDepth = disk.queueDepth
     // A node that is about to end lets its lock go within moments: wait for it.
     for attempt in 0... {
       do throws(DiskTierError) {
@@ -81,6 +83,7 @@ final class NodeCore: Sendable {
           failure = "no disk tier: \(error) Then start the node again."
           return nil
         }
+        if case .noRing = error { throw .disk("disk.driver: \(error)") }
         throw .disk("disk.path: \(error)")
       }
     }

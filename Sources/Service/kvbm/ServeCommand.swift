@@ -1,6 +1,7 @@
 import ArgumentParser
 import BlockEngine
 import BlockPolicy
+import DiskTier
 import Glibc
 import KVBMNode
 import Synchronization
@@ -59,8 +60,16 @@ struct ServeCommand: ParsableCommand {
     transform: ByteSize.parse)
   var diskWriteBudget: ByteSize?
 
-  @Option(help: "Threads that read and write the disk. [KVBM_DISK_THREADS]")
+  @Option(
+    help: "Who reads and writes the disk: \(DiskOptions.Driver.remedy). [KVBM_DISK_DRIVER]",
+    transform: DiskOptions.Driver.parse)
+  var diskDriver: DiskOptions.Driver?
+
+  @Option(help: "Threads that read, write and check. [KVBM_DISK_THREADS]")
   var diskThreads: Int?
+
+  @Option(help: "Reads that io_uring has with the disk at a time. [KVBM_DISK_QUEUE_DEPTH]")
+  var diskQueueDepth: Int?
 
   @Option(help: "Milliseconds a request waits for blocks from disk. [KVBM_STAGING_TIMEOUT]")
   var stagingTimeout: Int?
@@ -128,8 +137,14 @@ struct ServeCommand: ParsableCommand {
     if disk == nil, diskEviction != nil {
       throw ValidationError("--disk-eviction needs --disk-path, the path of a directory")
     }
+    if let driver = try diskDriver ?? DiskOptions.Driver.variable("KVBM_DISK_DRIVER") {
+      disk?.driver = driver
+    }
     if let threads = try diskThreads ?? Environment.integer("KVBM_DISK_THREADS") {
       disk?.threadCount = threads
+    }
+    if let depth = try diskQueueDepth ?? Environment.integer("KVBM_DISK_QUEUE_DEPTH") {
+      disk?.queueDepth = depth
     }
     if let choice = try diskAdmission ?? AdmissionChoice.variable("KVBM_DISK_ADMISSION") {
       disk?.admission = choice

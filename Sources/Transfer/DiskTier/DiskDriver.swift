@@ -46,6 +46,9 @@ public struct DiskJob: Sendable {
 
 /// Carries out transfers on threads of its own: a pool of threads, or a ring to the kernel.
 public protocol DiskDriver: AnyObject, Sendable {
+  /// What messages and figures call it, as in `DiskOptions.Driver`.
+  var name: String { get }
+
   /// Takes a job, or refuses it when the queue is full or the driver is shut down.
   ///
   /// Never waits. After a refusal `complete` is not called.

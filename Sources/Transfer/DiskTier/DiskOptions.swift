@@ -8,12 +8,26 @@ public struct DiskOptions: Sendable {
     case each
   }
 
+  /// Who moves the bytes.
+  public enum Driver: String, Hashable, Sendable, CaseIterable {
+    /// A ring to the kernel where that may be had, else threads.
+    case auto
+    /// A ring to the kernel, or the store does not open.
+    case ring = "io_uring"
+    /// A few threads that wait for one transfer each.
+    case threads
+  }
+
   /// About how long an extent is, in bytes; nil: 64 MiB, or 1/512 of a large capacity.
   public var extentBytes: Int?
-  /// Threads that read and write.
+  /// Who moves the bytes.
+  public var driver = Driver.auto
+  /// Threads that read, write and check what was read.
   public var threadCount = 2
   /// Jobs that may wait for them.
   public var queueLimit = 256
+  /// Reads that a ring has with the device at a time, 1 to 1024; and a quarter as many writes.
+  public var queueDepth = 32
   /// When a written block counts as durable.
   public var flush = Flush.never
   /// Whether to go around the page cache where the file system can.

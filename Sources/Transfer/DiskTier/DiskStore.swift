@@ -58,6 +58,8 @@ public final class DiskStore: Sendable {
 
   /// The store's directory.
   public var directory: String { layout.directory }
+  /// What the driver that is in use is called.
+  public var driverName: String { driver.name }
   /// All extents in use, oldest first.
   public var extents: [DiskExtent] {
     state.withLock { $0.extents.values.sorted { $0.id < $1.id } }
@@ -68,7 +70,7 @@ public final class DiskStore: Sendable {
   /// A store of what opening found; takes over lock and driver.
   init(
     _ opening: StoreOpening, capacityBytes: Int, options: DiskOptions, driver: any DiskDriver,
-    completion: @escaping Completion
+    warning: String?, completion: @escaping Completion
   ) {
     layout = opening.layout
     lock = opening.lock
@@ -76,7 +78,7 @@ public final class DiskStore: Sendable {
     supportsDirectIO = opening.probe.supportsDirectIO
     supportsFallocate = opening.probe.supportsFallocate
     trialReads = opening.probe.reads
-    warnings = opening.warnings
+    warnings = opening.warnings + (warning.map { [$0] } ?? [])
     state = Mutex(opening.state)
     writeSequence = Atomic(opening.firstWriteSequence)
     self.capacityBytes = capacityBytes
@@ -91,7 +93,7 @@ public final class DiskStore: Sendable {
   ///
   /// - Parameters:
   ///   - capacityBytes: for all extents; room for one page-sized slot at least.
-  ///   - driver: who moves the bytes; nil: a pool of threads as `options` says.
+  ///   - driver: who moves the bytes; nil: as `options` says.
   ///   - completion: called for every read and write that was accepted.
   /// - Throws: `DiskTierError`; the lock is not held then.
   /// - Complexity: one open file an extent. Slots are not read.
@@ -105,14 +107,10 @@ public final class DiskStore: Sendable {
     let opening = try StoreOpening(
       directory: directory, capacityBytes: capacityBytes, options: options)
     let used: any DiskDriver
-    if let driver {
-      used = driver
-    } else {
-      used = try ThreadPoolDriver(
-        threadCount: options.threadCount, queueLimit: options.queueLimit)
-    }
+    var warning: String?
+    if let driver { used = driver } else { (used, warning) = try options.makeDriver() }
     return DiskStore(
-      opening, capacityBytes: capacityBytes, options: options, driver: used,
+      opening, capacityBytes: capacityBytes, options: options, driver: used, warning: warning,
       completion: completion)
   }
 

@@ -12,6 +12,8 @@ public enum DiskTierError: Error, Hashable, Sendable {
   case badSize(field: String, bytes: Int)
   /// Bytes that were written for a trial did not come back, or not as they were.
   case unsound(path: String, errno: Int32?)
+  /// The kernel gives no io_uring to this process.
+  case noRing(errno: Int32)
   /// No extent fits into the configured capacity any more, or the file system is full.
   case full(path: String, capacityBytes: Int, fileSystem: Bool)
 }
@@ -34,6 +36,10 @@ extension DiskTierError: CustomStringConvertible {
       "\(path): what was written for a trial "
         + (code.map { "cannot be written and read: \(errorText($0)). \(Self.remedy($0))" }
           ?? "came back with other bytes. Check the device (dmesg, smartctl) and its memory.")
+    case .noRing(let code):
+      "io_uring is not to be had here: \(errorText(code)). Allow it (a container's seccomp "
+        + "profile, kernel.io_uring_disabled; Linux 5.7 or newer), or choose the driver "
+        + "\"threads\"."
     case .full(let path, let capacityBytes, let fileSystem):
       fileSystem
         ? "\(path): the file system is full. Free some space or lower the disk capacity."

@@ -9,6 +9,9 @@ public final class ThreadPoolDriver: DiskDriver {
   private let queue: JobQueue
   private let threads: ThreadGroup
 
+  /// What messages and figures call it.
+  public var name: String { DiskOptions.Driver.threads.rawValue }
+
   /// Starts `threadCount` threads (1 to 64) with room for `queueLimit` waiting jobs.
   ///
   /// - Throws: `system` when a thread cannot be started; none is left running then.

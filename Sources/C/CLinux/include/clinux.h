@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "clinux_machine.h"
+#include "clinux_ring.h"
 
 // MARK: Memory
 /// A sealable anonymous file of `bytes` bytes (sparse), sealed against shrinking and growing.

@@ -15,6 +15,10 @@ extension NodeStatistics {
     text.family("allocated_bytes", .gauge, "Bytes that a tier has taken.")
     text.sample("allocated_bytes", Double(hostPopulatedBytes), [("tier", "host")])
     text.sample("allocated_bytes", Double(diskExtentBytes), [("tier", "disk")])
+    if let diskDriver {
+      text.family("disk_driver", .gauge, "Who reads and writes the disk.")
+      text.sample("disk_driver", 1, [("driver", diskDriver)])
+    }
     text.family("pending_writes", .gauge, "Blocks that are to be written to disk.")
     text.sample("pending_writes", Double(pendingWrites))
     text.family("slots", .gauge, "Slots by state.")

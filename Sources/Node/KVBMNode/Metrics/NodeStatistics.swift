@@ -94,6 +94,9 @@ public struct NodeStatistics: Codable, Sendable {
   public var hostAdmission: String?
   public var diskAdmission: String?
   public var diskWriteBudgetBytes: Int?
+  /// Who reads and writes the disk, "io_uring" or "threads"; nil without a disk, and from a node of
+  /// a release that did not tell.
+  public var diskDriver: String?
 
   /// The same as one JSON object, keys in order.
   public var json: String {
@@ -135,7 +138,7 @@ public struct NodeStatistics: Codable, Sendable {
 }
 
 extension NodeStatistics {
-  /// What does not come into the tiers as a matter of course.
+  /// What does not come into the tiers as a matter of course, and who moves it.
   private var admissionLines: [String] {
     var lines: [String] = []
     if let hostAdmission, hostAdmission != AdmissionChoice.all.rawValue {
@@ -144,6 +147,7 @@ extension NodeStatistics {
     if let diskAdmission, diskAdmission != AdmissionChoice.all.rawValue {
       lines.append("disk   admits \(diskAdmission)")
     }
+    if let diskDriver { lines.append("disk   driver: \(diskDriver)") }
     if let bytes = diskWriteBudgetBytes {
       lines.append("disk   takes \(ByteSize(bytes: bytes)) a day")
     }
@@ -189,7 +193,8 @@ extension NodeCore {
         speeds: SpeedFigures(state.engine),
         hostAdmission: configuration.hostAdmission.rawValue,
         diskAdmission: configuration.disk?.admission.rawValue,
-        diskWriteBudgetBytes: configuration.disk?.writeBudgetBytes)
+        diskWriteBudgetBytes: configuration.disk?.writeBudgetBytes,
+        diskDriver: store?.driverName)
     }
   }
 
