@@ -20,33 +20,53 @@ public struct ExtentScan: Hashable, Sendable {
   public var unreadableCount = 0
   /// Slots with a torn or damaged header; they are free.
   public var damagedCount = 0
+
+  /// Notes what stands at a slot.
+  fileprivate mutating func add(_ slot: Int, _ finding: SlotScanner.Finding) {
+    switch finding {
+    case .header(.success(let description)):
+      blocks.append(ScannedSlot(slot: slot, description: description))
+    case .header(.failure(.unsupported)): occupiedSlots.append(slot)
+    case .header(.failure(.empty)): break
+    case .header(.failure): damagedCount += 1
+    case .unreadable:
+      occupiedSlots.append(slot)
+      unreadableCount += 1
+    }
+  }
 }
 
 extension DiskStore {
-  /// Reads all headers of an extent, on the calling thread. For the time before it is used.
+  /// Reads all headers of an extent with the store's driver, and judges them on the calling thread.
+  /// For the time before the extent is used.
   ///
-  /// - Complexity: O(slots), one page read each; several extents can be scanned beside each other.
+  /// - Complexity: O(slots), one page read each, up to 64 beside each other; several extents can be
+  ///   scanned beside each other.
   public func scan(_ extent: DiskExtent) -> ExtentScan {
     var result = ExtentScan()
     let scanner = SlotScanner(
       file: extent.file, slotBytes: extent.slotBytes, fileBytes: Int64(extent.totalBytes))
-    var highest: UInt64 = 0
-    for slot in 0..<extent.slotCount {
-      switch scanner.find(at: extent.offset(of: slot)) {
-      case .header(.success(let description)):
-        result.blocks.append(ScannedSlot(slot: slot, description: description))
-        highest = max(highest, description.writeSequence)
-      case .header(.failure(.unsupported)): result.occupiedSlots.append(slot)
-      case .header(.failure(.empty)): break
-      case .header(.failure): result.damagedCount += 1
-      case .unreadable:
-        result.occupiedSlots.append(slot)
-        result.unreadableCount += 1
+    func begin(at slot: Int) -> HeaderBatch? {
+      let end = min(slot + Self.scannedBatchCount, extent.slotCount)
+      return slot < end ? HeaderBatch(extent, slot..<end, driver) : nil
+    }
+    var next = begin(at: 0)
+    while let batch = next {
+      // The driver reads the next ones while these are judged.
+      next = begin(at: batch.slots.upperBound)
+      batch.wait()
+      for slot in batch.slots {
+        let (page, code) = batch.page(of: slot)
+        result.add(slot, scanner.judge(page, code, at: extent.offset(of: slot)))
       }
     }
-    raiseWriteSequence(to: highest)
+    raiseWriteSequence(to: result.blocks.lazy.map(\.description.writeSequence).max() ?? 0)
     return result
   }
+
+  /// Two batches are under way at a time: with what an engine asks for, no more than the queue
+  /// takes.
+  private static let scannedBatchCount = 32
 
   private func raiseWriteSequence(to sequence: UInt64) {
     var current = writeSequence.load(ordering: .relaxed)

@@ -2,7 +2,8 @@ import CSlotFormat
 import Glibc
 import KVLayout
 
-/// Reads the headers of an extent's slots, one after the other, into memory of its own.
+/// Judges the headers of an extent's slots, and reads them, one after the other, into memory of its
+/// own.
 struct SlotScanner {
   /// What stands at a slot.
   enum Finding {
@@ -34,19 +35,22 @@ struct SlotScanner {
   func find(at offset: Int64) -> Finding {
     let page = Int(KVBM_SLOT_ALIGNMENT)
     guard offset + Int64(page) <= fileBytes else { return .header(.failure(.empty)) }
-    var code = Transfer.read(file.fd, into: header.address, count: page, at: offset)
+    let code = Transfer.read(file.fd, into: header.address, count: page, at: offset)
+    return judge(UnsafeRawBufferPointer(rebasing: header.bytes[..<page]), code, at: offset)
+  }
+
+  /// What the header of the slot at `offset` says, of which the first page was read with `code`.
+  ///
+  /// - Complexity: as much as the header is long is read, where that is more than a page.
+  func judge(_ first: UnsafeRawBufferPointer, _ code: Int32, at offset: Int64) -> Finding {
     guard code == 0 else { return .unreadable(code) }
-    var count = page
-    let first = UnsafeRawBufferPointer(rebasing: header.bytes[..<page])
-    if let claimed = SlotHeader.headerBytes(claimedBy: first), claimed > page,
+    guard let claimed = SlotHeader.headerBytes(claimedBy: first), claimed > first.count,
       claimed <= header.bytes.count, offset + Int64(claimed) <= fileBytes
-    {
-      code = Transfer.read(file.fd, into: header.address, count: claimed, at: offset)
-      guard code == 0 else { return .unreadable(code) }
-      count = claimed
-    }
+    else { return .header(SlotHeader.inspect(first, slotBytes: slotBytes)) }
+    let code = Transfer.read(file.fd, into: header.address, count: claimed, at: offset)
+    guard code == 0 else { return .unreadable(code) }
     return .header(
       SlotHeader.inspect(
-        UnsafeRawBufferPointer(rebasing: header.bytes[..<count]), slotBytes: slotBytes))
+        UnsafeRawBufferPointer(rebasing: header.bytes[..<claimed]), slotBytes: slotBytes))
   }
 }
