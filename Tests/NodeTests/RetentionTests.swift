@@ -36,9 +36,21 @@ struct NodeRetentionTests {
   }
 
   /// More prompts than the tiers of these tests hold.
-  private func flood(_ engine: TestEngine) {
-    for prompt in 100..<140 { store(engine, UInt32(prompt)) }
+  private func flood(_ engine: TestEngine, _ prompts: Range<Int> = 100..<140) {
+    for prompt in prompts { store(engine, UInt32(prompt)) }
     engine.step()
+  }
+
+  /// What a disk tier of 1 MiB has in the end, and what it has now.
+  private static let diskSlotCount = 128
+
+  private func diskSlotCount(_ node: TestNode) throws -> Int {
+    try status(node).tiers.filter { $0.tier == "disk" }
+      .reduce(0) { $0 + $1.free + $1.filling + $1.pinned + $1.cached }
+  }
+
+  private func status(_ node: TestNode) throws -> NodeStatistics {
+    try NodeStatistics(json: NodeQuestion.status.ask(socketPath: node.socketPath))
   }
 
   /// How many blocks of a prompt come back, each with its bytes.
@@ -166,8 +178,11 @@ struct NodeRetentionTests {
     try node.start(hostBytes: 1 << 20, diskBytes: 1 << 20)
     let first = TestEngine(socketPath: node.socketPath)
     #expect(first.attach() == 0)
-    // The tier grows as it fills, and its shares with it.
-    flood(first)
+    // The tier grows as it fills, and its shares with it: until it has all of its eight extents.
+    for _ in 0..<100 where try diskSlotCount(node) < Self.diskSlotCount {
+      flood(first)
+      usleep(10_000)
+    }
     store(first, 1, word(90))
     store(first, 2)
     first.close()
@@ -176,7 +191,15 @@ struct NodeRetentionTests {
     try node.start(hostBytes: 1 << 20, diskBytes: 1 << 20)
     let second = TestEngine(socketPath: node.socketPath)
     #expect(second.attach() == 0)
-    flood(second)
+    // An engine may begin before all is known that is there.
+    for _ in 0..<1_000 where try diskSlotCount(node) < Self.diskSlotCount { usleep(10_000) }
+    #expect(try diskSlotCount(node) == Self.diskSlotCount)
+    // What is on disk already is not written again, and drives nothing out.
+    for first in stride(from: 200, to: 260, by: 5) {
+      flood(second, first..<first + 5)
+      // Writes that come faster than the disk takes them are dropped.
+      for _ in 0..<20 where try status(node).pendingWrites > 0 { usleep(1_000) }
+    }
     #expect(load(second, 1) == blockCount && load(second, 2) == 0)
     second.close()
     #expect(node.waitForEnd())
