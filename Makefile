@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 MODEL ?= llama
 
-.PHONY: help setup build build-test wheel test test-full test-releases lint format demo bench bench-serve bench-policies clean
+.PHONY: help setup build build-test wheel test test-full test-releases lint format demo bench bench-tiers bench-serve bench-policies clean
 
 help: ## list the tasks
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -47,6 +47,9 @@ demo: setup build ## a real engine without, with, and restarted with swift-kvbm;
 bench: ## the steps that every block goes through, each beside its yardstick
 	@scripts/setup.sh system
 	@scripts/build.sh bench
+
+bench-tiers: build ## copies, disk and start-up beside memcpy and fio; 3 minutes, ARGS=--quick for less
+	@python/swift_kvbm/bin/kvbm bench tiers $(ARGS)
 
 bench-serve: setup build ## serving beside what else there is; 20 minutes, ARGS=--quick for 4
 	@.venv/bin/python -m Benchmarks.Serve $(ARGS)

@@ -96,7 +96,7 @@ let outer: [Target] = [
     name: "KVBMCommand",
     dependencies: [
       "KVBMNode", "DiskTier", "Wire", "BlockEngine", "BlockPolicy", "KVBMReplay", "KVBMTesting",
-      "PoolBenchmarks",
+      "PoolBenchmarks", "TierBenchmarks",
       .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ], path: "Sources/Service/kvbm"),
   .target(name: "CAllocations", path: "Benchmarks/Allocations"),
@@ -105,6 +105,9 @@ let outer: [Target] = [
     name: "PoolBenchmarks",
     dependencies: ["CBaseline", "BlockIdentity", "BlockPolicy", "BlockPool"],
     path: "Benchmarks/Pool"),
+  .target(
+    name: "TierBenchmarks", dependencies: ["CLinux", "BlockIdentity", "DiskTier", "KVLayout"],
+    path: "Benchmarks/Tiers"),
   .executableTarget(
     name: "kvbm-benchmarks",
     dependencies: ["BlockIdentity", "CAllocations", "KVLayout", "PoolBenchmarks"],

@@ -5,7 +5,7 @@ import PoolBenchmarks
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measure, each figure beside a yardstick.",
-    subcommands: [BenchCoreCommand.self])
+    subcommands: [BenchCoreCommand.self, BenchTiersCommand.self])
 }
 
 /// The block pool beside a hash table and a list of C++.
