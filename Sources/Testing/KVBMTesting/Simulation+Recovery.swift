@@ -108,6 +108,7 @@ extension Simulation {
   }
 
   private mutating func loseEverything() {
+    awaitRest()
     for index in extents.indices { retireExtent(index) }
     for index in machines.indices { machines[index].loseDisk() }
     for index in extents.indices where !extents[index].isUsable { addExtent(index) }
@@ -202,6 +203,7 @@ extension Simulation {
   }
 
   mutating func loseHost() {
+    awaitRest()
     for index in extents.indices where extents[index].tier == .host { retireExtent(index) }
     for index in extents.indices where !extents[index].isUsable { addExtent(index) }
   }
@@ -218,6 +220,11 @@ extension Simulation {
     settle()
     live.removeAll { $0 == id }
     cancel(id)
+  }
+
+  /// Memory in use cannot be taken away, and a block may be on its way to the object store.
+  private mutating func awaitRest() {
+    for _ in 0..<100 where engine.operationCount > 0 { pass() }
   }
 
   /// Time enough for a copy or two.
