@@ -78,6 +78,26 @@ struct ExpectTests {
     #expect(rig.engine.expectedBlockCount == 2)
   }
 
+  @Test("Who announces what it waits for waits no more, and has it read when it is on disk")
+  func becomesProducer() throws {
+    var rig = try Rig(disk: 4)
+    let isEmpty = rig.engine.retireExtent(.disk, rig.classID, slots: 0..<4)
+    #expect(isEmpty)
+    #expect(rig.expect(producer, keys(0..<1), until: later(rig)) == 1)
+    #expect(try rig.match(consumer, keys(0..<1)).pendingCount == 1)
+    #expect(rig.expect(consumer, keys(0..<1), until: later(rig, 1_000)) == 1)
+    let record = BlockRecord(
+      key: key(0), parentKey: root, position: 0, group: 0, namespace: rig.namespace)
+    rig.engine.addExtent(
+      .disk, rig.classID, slots: 0..<4,
+      residents: [Resident(slot: 0, record: record, writeSequence: 1, lastUsed: 1)])
+    rig.engine.finishScan(rig.classID)
+    try rig.settle()
+    #expect(try rig.match(consumer, keys(0..<1)).pendingCount == 1)
+    try rig.finishAll()
+    #expect(try rig.match(consumer, keys(0..<1)).readyCount == 1)
+  }
+
   @Test("A store that fails ends the waiting; the announcement stands")
   func failedStore() throws {
     var rig = try Rig()

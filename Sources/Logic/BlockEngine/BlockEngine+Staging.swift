@@ -90,9 +90,13 @@ extension BlockEngine {
     return true
   }
 
-  /// Whether the hold's block is on its way or found; it may have been condemned meanwhile.
+  /// Whether the hold's block is on its way or found; it may have been condemned meanwhile, or
+  /// announced by the request itself, which must not wait for itself.
   func isOfUse(_ hold: StagingHold, _ walk: Walk) -> Bool {
-    hold.operation != nil || hold.expectation != nil
+    if let awaited = hold.expectation {
+      return expectations[awaited].producer != requests[walk.entry].id
+    }
+    return hold.operation != nil
       || pools[.host, walk.groups[hold.group].classID].pool.key(of: hold.block) != nil
   }
 
