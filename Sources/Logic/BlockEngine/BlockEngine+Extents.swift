@@ -71,7 +71,8 @@ extension BlockEngine {
       pools[tier, classID].pool.addExtent(slots) { slot in
         bySlot[slot.rawValue].map { residents[$0].record.indexKey }
       }
-      if residents.isEmpty { try boundRetained(tier, classID) }
+      // Where residents are found, they bring the bound along.
+      if bySlot.isEmpty { try boundRetained(tier, classID) }
       // In the order of `residents`, for a dictionary's order is not the seed's.
       for (index, resident) in residents.enumerated() where bySlot[resident.slot] == index {
         note(resident, tier, classID)

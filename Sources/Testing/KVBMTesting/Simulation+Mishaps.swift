@@ -163,8 +163,11 @@ extension Simulation {
       return engine.addExtent(.host, extent.classID, slots: extent.slots)
     }
     let residents = machines[Int(extent.classID.rawValue)].residents(in: extent.slots)
+    let adoptedCount = engine.counters.blocksAdopted
     engine.addExtent(.disk, extent.classID, slots: extent.slots, residents: residents)
-    if !residents.isEmpty { isScanning[Int(extent.classID.rawValue)] = true }
+    if engine.counters.blocksAdopted > adoptedCount {
+      isScanning[Int(extent.classID.rawValue)] = true
+    }
     checkAdopted(residents, extent.classID)
     checkAdoptedWorth(residents, extent.classID)
     let rest = extents.contains {
