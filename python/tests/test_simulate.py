@@ -4,6 +4,7 @@ import json
 import subprocess
 
 import pytest
+from conftest import full
 
 from swift_kvbm.node import node_binary
 
@@ -36,7 +37,8 @@ def test_equal_seeds_tell_equal_stories(binaries):
 def test_every_planted_bug_is_found_and_shrunk(binaries):
     names = [bug["name"] for bug in json.loads(simulate("--list-breaks", "--json").stdout)]
     assert len(names) >= 10
-    for name in names:
+    # All of them are hunted by the Swift tests, on three seeds each.
+    for name in names if full() else names[::8]:
         done = simulate("--seed", "1", "--break", name, "--json")
         report = json.loads(done.stdout)
         assert done.returncode == 1, name

@@ -97,8 +97,10 @@ def test_the_sbom_names_what_is_linked_in_and_the_notices_have_it(files):
         if part["type"] == "file":
             content = files[f"swift_kvbm/{part['name']}"]
             assert part["hashes"][0]["content"] == hashlib.sha256(content).hexdigest()
-            # ICU's data, libxml2 and curl say their names; the notices say they are not here.
-            assert not re.search(rb"Unicode, Inc|icudt\d|libxml2|libcurl", content), part["name"]
+            # ICU's data, libxml2 and curl say their names; the notices say they are not here. What
+            # only opens curl, when there is a bucket, knows its name and not its version.
+            inside = re.search(rb"Unicode, Inc|icudt\d|libxml2|libcurl/\d", content)
+            assert not inside, part["name"]
 
 
 def test_the_tag_is_what_auditwheel_proves(wheel, tmp_path):
