@@ -22,11 +22,15 @@ extension Simulation {
     if isTaken { returns.said[id] = back }
   }
 
+  /// When the reads begin for a conversation that will be back so long from now.
+  private func readDue(_ back: UInt64) -> UInt64 {
+    time.nanoseconds + back - min(back, back / 8 + limits.prefetchNanoseconds)
+  }
+
   /// A request is over; from now on its return is waited for.
   mutating func noteReturn(of id: RequestID) {
     guard let back = returns.said.removeValue(forKey: id), let prompt = prompts[id] else { return }
-    let lead = min(back, back / 8 + limits.prefetchNanoseconds)
-    let due = time.nanoseconds + back - lead
+    let due = readDue(back)
     for name in prompt.names {
       let known = returns.dues[prompt.namespace]?[name] ?? .max
       returns.dues[prompt.namespace, default: [:]][name] = min(known, due)
@@ -66,8 +70,7 @@ extension Simulation {
     check(isTaken, "nobody's return is waited for")
     returns.said[id] = 1000
     forget(id)
-    let lead = 1000 / 8 + limits.prefetchNanoseconds
-    let due = time.nanoseconds + 1000 - lead
+    let due = readDue(1000)
     loseHost()
     // Memory that was long in going: what was due was here then.
     guard time.nanoseconds < due else { return }
