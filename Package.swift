@@ -14,6 +14,9 @@ let c: [Target] = [
   .target(
     name: "CSHA256", path: "Sources/C/CSHA256",
     linkerSettings: [.linkedLibrary(":libcrypto.a")]),
+  .target(
+    name: "CProtection", path: "Sources/C/CProtection",
+    linkerSettings: [.linkedLibrary(":libcrypto.a")]),
 ]
 
 /// Logic: pure, no I/O, no clock, no threads, no locks; and the simulator that plays it.
@@ -49,9 +52,13 @@ let transfer: [Target] = [
     name: "KVLayout", dependencies: ["CSlotFormat", "CXXH3", "BlockIdentity"],
     path: "Sources/Transfer/KVLayout"),
   .target(
+    name: "Protection", dependencies: ["CProtection", "CSHA256", "KVLayout"],
+    path: "Sources/Transfer/Protection"),
+  .target(
     name: "HostTier", dependencies: ["CLinux", "KVLayout"], path: "Sources/Transfer/HostTier"),
   .target(
-    name: "DiskTier", dependencies: ["CLinux", "CSlotFormat", "KVLayout", "BlockIdentity"],
+    name: "DiskTier",
+    dependencies: ["CLinux", "CSlotFormat", "KVLayout", "BlockIdentity", "Protection"],
     path: "Sources/Transfer/DiskTier"),
   .target(
     name: "ObjectTier",
@@ -69,9 +76,13 @@ let coreTests: [Target] = [
     name: "KVLayoutTests",
     dependencies: ["KVLayout", "BlockIdentity", "CSlotFormat", "KVBMTesting"]),
   .testTarget(
+    name: "ProtectionTests",
+    dependencies: ["Protection", "KVLayout", "BlockIdentity", "KVBMTesting"]),
+  .testTarget(
     name: "TierTests",
     dependencies: [
       "HostTier", "DiskTier", "KVLayout", "BlockIdentity", "CLinux", "CSlotFormat", "KVBMTesting",
+      "Protection",
     ]),
   .testTarget(
     name: "ObjectTierTests",
@@ -90,12 +101,13 @@ let outer: [Target] = [
     name: "KVBMNode",
     dependencies: [
       "CLinux", "CSlotFormat", "Wire", "BlockIdentity", "BlockPool", "BlockEngine", "KVLayout",
-      "HostTier", "DiskTier", "ObjectTier",
+      "HostTier", "DiskTier", "ObjectTier", "Protection",
     ], path: "Sources/Node/KVBMNode"),
   .executableTarget(
     name: "KVBMCommand",
     dependencies: [
-      "KVBMNode", "DiskTier", "Wire", "BlockEngine", "BlockPolicy", "KVBMReplay", "KVBMTesting",
+      "KVBMNode", "DiskTier", "KVLayout", "Protection", "Wire", "BlockEngine", "BlockPolicy",
+      "KVBMReplay", "KVBMTesting",
       "PoolBenchmarks", "TierBenchmarks",
       .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ], path: "Sources/Service/kvbm"),

@@ -36,6 +36,8 @@ public struct SlotDescription: Hashable, Sendable {
   public var writeSequence: UInt64 = 0
   /// Who made the bytes.
   public var producer = SlotProducer()
+  /// How the slot is protected where it lies; nil where it is not, as in host memory.
+  public internal(set) var protection: SlotProtection?
 
   /// A description with everything but the identity at its default.
   public init(namespace: Namespace, key: BlockKey, group: UInt16 = 0, shape: BlockShape) {

@@ -34,7 +34,7 @@ extension SlotHeader {
   }
 
   /// Calls `body` with a proven copy of the header: of any version, but as it was written.
-  static func withHeaderCopy<Value>(
+  package static func withHeaderCopy<Value>(
     _ bytes: UnsafeRawBufferPointer,
     _ body: (UnsafeMutableRawBufferPointer) -> Result<Value, HeaderFault>
   ) -> Result<Value, HeaderFault> {
@@ -63,14 +63,15 @@ extension SlotHeader {
   }
 
   /// What a proven header says, if this version knows its form.
-  static func describe(
+  package static func describe(
     _ copy: UnsafeMutableRawBufferPointer, slotBytes: Int
   ) -> Result<SlotDescription, HeaderFault> {
     let header = copy.load(as: kvbm_slot_header.self)
     let version = UInt32(littleEndian: header.format_version)
     let features = UInt32(littleEndian: header.incompatible_features)
     guard version == KVBM_SLOT_FORMAT_VERSION, features == 0, header.codec == 0,
-      header.encryption == 0, UInt32(littleEndian: header.layout) == KVBM_SLOT_LAYOUT_UNIVERSAL,
+      let form = SlotProtection.Form(code: UInt16(littleEndian: header.encryption)),
+      UInt32(littleEndian: header.layout) == KVBM_SLOT_LAYOUT_UNIVERSAL,
       UInt32(littleEndian: header.checksum_algorithm) == KVBM_SLOT_CHECKSUM_XXH3_64
     else { return .failure(.unsupported(version: version, features: features)) }
     let partCount = UInt16(littleEndian: header.part_count)
@@ -80,7 +81,12 @@ extension SlotHeader {
       partCount > 0, partCount <= 64,
       UInt64(littleEndian: header.part_map) == partMap(partCount)
     else { return .failure(.contradiction) }
-    return .success(description(of: header, shape: shape))
+    var result = description(of: header, shape: shape)
+    if form != .plain {
+      result.protection = SlotProtection(
+        form: form, keyID: UInt32(littleEndian: header.protection_key_id))
+    }
+    return .success(result)
   }
 
   private static func shape(of header: kvbm_slot_header) -> BlockShape? {

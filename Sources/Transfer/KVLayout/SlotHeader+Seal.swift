@@ -19,8 +19,15 @@ extension SlotHeader {
     let tableEnd = Int(KVBM_SLOT_CHECKSUMS_OFFSET) &+ 8 &* shape.headCount
     zero(slot, tableEnd, shape.headerBytes)
     zero(slot, shape.headerBytes &+ shape.payloadBytes, shape.slotBytes)
-    header.header_checksum = cxxh3_64(slot, shape.headerBytes, 0).littleEndian
-    copy(header, to: slot)
+    writeHeaderChecksum(slot, headerBytes: shape.headerBytes)
+  }
+
+  /// Enters the checksum of the header as it stands.
+  static func writeHeaderChecksum(_ slot: UnsafeMutableRawPointer, headerBytes: Int) {
+    let offset = MemoryLayout<kvbm_slot_header>.offset(of: \.header_checksum)!
+    slot.storeBytes(of: 0, toByteOffset: offset, as: UInt64.self)
+    let checksum = cxxh3_64(slot, headerBytes, 0)
+    slot.storeBytes(of: checksum.littleEndian, toByteOffset: offset, as: UInt64.self)
   }
 
   private static func copy(_ header: kvbm_slot_header, to slot: UnsafeMutableRawPointer) {

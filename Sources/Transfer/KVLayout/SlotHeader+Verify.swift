@@ -8,6 +8,8 @@ extension SlotHeader {
   /// Header and table of checksums are copied once and judged in the copy. No length is taken from
   /// the bytes before it was checked against `slot.count`.
   ///
+  /// A protected slot proves nothing before its protection was taken off.
+  ///
   /// - Parameters:
   ///   - slot: the whole slot.
   ///   - expectation: the block that must be there; nil takes any.
@@ -34,6 +36,9 @@ extension SlotHeader {
     _ description: SlotDescription, _ expectation: SlotExpectation?
   ) -> SlotFault? {
     let (key, shape) = (description.key, description.shape)
+    if let protection = description.protection {
+      return .header(.locked(keyID: protection.keyID))
+    }
     if let expectation, expectation != description.expectation {
       return .otherBlock(key: key, group: description.group)
     }

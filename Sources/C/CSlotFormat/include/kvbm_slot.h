@@ -13,6 +13,11 @@
 #define KVBM_SLOT_CHECKSUMS_OFFSET 512u
 #define KVBM_SLOT_LAYOUT_UNIVERSAL 1u
 #define KVBM_SLOT_CHECKSUM_XXH3_64 1u
+/// Values of `encryption`: the whole slot is authenticated, and all after the first 512 bytes
+/// encrypted.
+#define KVBM_SLOT_ENCRYPTION_AES_256_GCM 1u
+/// The whole slot is authenticated, and nothing encrypted.
+#define KVBM_SLOT_ENCRYPTION_AES_256_GMAC 2u
 
 typedef struct kvbm_slot_header {
   uint8_t magic[8];
@@ -69,8 +74,13 @@ typedef struct kvbm_slot_header {
   char producer_attention[32];
   uint8_t producer_boot_id[16];
   uint64_t producer_node;
-  uint8_t reserved[32];
-  /// XXH3-64 of the table of head checksums, seeded with the key's last 8 bytes.
+  /// Of the key that protects the slot, and what is only known to this one protection of it; all
+  /// zero where `encryption` is 0.
+  uint32_t protection_key_id;
+  uint8_t protection_salt[12];
+  uint8_t protection_tag[16];
+  /// XXH3-64 of the table of head checksums, seeded with the key's last 8 bytes; 0 where that table
+  /// is encrypted.
   uint64_t root_checksum;
   /// XXH3-64 of the whole header (`header_bytes`) with this field zero.
   uint64_t header_checksum;
@@ -80,4 +90,5 @@ _Static_assert(sizeof(kvbm_slot_header) == 512, "the header's fixed part is 512 
 _Static_assert(__builtin_offsetof(kvbm_slot_header, key) == 96, "key at 96");
 _Static_assert(__builtin_offsetof(kvbm_slot_header, head_count) == 144, "geometry at 144");
 _Static_assert(__builtin_offsetof(kvbm_slot_header, created_unix_ns) == 184, "times at 184");
+_Static_assert(__builtin_offsetof(kvbm_slot_header, protection_key_id) == 464, "protection at 464");
 _Static_assert(__builtin_offsetof(kvbm_slot_header, root_checksum) == 496, "checksums at 496");
