@@ -70,6 +70,20 @@ struct DoctorTests {
     #expect(finding.text.contains("Operation not permitted"))
   }
 
+  @Test("Keys are judged by what is in them, and encryption by its speed")
+  func keys() {
+    #expect(KeysFinding.judge(2.34).text == "AES-256-GCM at 2.3 GB/s a thread")
+    #expect(KeysFinding.judge(2.34).level == .fine && KeysFinding.judge(0.2).level == .warning)
+    #expect(KeysFinding.judge(nil).level == .failure)
+    setenv("KEYS_FOR_DOCTOR", String(repeating: "a", count: 64), 1)
+    let found = KeysFinding.check(source: "env:KEYS_FOR_DOCTOR")
+    #expect(found.map(\.check) == ["keys", "encryption"] && found[0].level == .fine)
+    unsetenv("KEYS_FOR_DOCTOR")
+    let missing = KeysFinding.check(source: "env:KEYS_FOR_DOCTOR")
+    #expect(missing.map(\.level) == [.failure])
+    #expect(missing[0].text == "the variable KEYS_FOR_DOCTOR is not set")
+  }
+
   @Test("This machine's facts can be read")
   func thisMachine() {
     let facts = MachineFacts.read()

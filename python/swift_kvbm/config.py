@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from swift_kvbm.keys import key_source
 from swift_kvbm.log import once
 from swift_kvbm.sizes import format_size, parse_size
 
@@ -30,6 +31,8 @@ PRIORITY_ADMISSION = re.compile(r"priority:([1-9][0-9]?|100)")
 # Who reads and writes the disk; the first one is the default.
 DISK_DRIVERS = ("auto", "io_uring", "threads")
 WRITE_BUDGET_MIN_BYTES = 2**30
+# What is done to blocks on disk; the first one is the default.
+DISK_ENCRYPTIONS = ("none", "aes-256-gcm")
 
 # JSON key -> variable.
 _VARIABLES = {
@@ -42,6 +45,8 @@ _VARIABLES = {
     "disk.admission": "KVBM_DISK_ADMISSION",
     "disk.write_budget": "KVBM_DISK_WRITE_BUDGET",
     "disk.driver": "KVBM_DISK_DRIVER",
+    "disk.encryption": "KVBM_DISK_ENCRYPTION",
+    "keys": "KVBM_KEYS",
     "retention.share": "KVBM_RETENTION_SHARE",
     "retention.pins": "KVBM_RETENTION_PINS",
     "node": "KVBM_NODE",
@@ -97,6 +102,9 @@ class Settings:
     # A day; 0: no limit.
     disk_write_budget_bytes: int = 0
     disk_driver: str = DISK_DRIVERS[0]
+    disk_encryption: str = DISK_ENCRYPTIONS[0]
+    # A file, or "env:" and a variable's name; never the keys themselves.
+    keys: str | None = None
     # What requests may call worth more and pin, in hundredths of a tier; None: the node's default.
     retention_share: int | None = None
     retention_pins: int | None = None
@@ -108,6 +116,7 @@ class Settings:
             "disk_eviction": self.disk_eviction,
             "retention_share": self.retention_share,
             "retention_pins": self.retention_pins,
+            "keys": self.keys,
         }
         return {
             **{key: value for key, value in optional.items() if value is not None},
@@ -119,6 +128,7 @@ class Settings:
             "disk_admission": self.disk_admission,
             "disk_write_budget": self.disk_write_budget_bytes,
             "disk_driver": self.disk_driver,
+            "disk_encryption": self.disk_encryption,
         }
 
 
@@ -134,6 +144,7 @@ def parse_settings(extra: Mapping[str, Any], environment: Mapping[str, str]) -> 
         if key not in flat and environment.get(variable):
             flat[key] = environment[variable]
     node_socket = _node_socket(flat)
+    encryption = _choice(flat, "disk.encryption", DISK_ENCRYPTIONS)
     return Settings(
         host_capacity_bytes=_host_capacity(flat),
         disk_path=_disk_path(flat),
@@ -155,6 +166,8 @@ def parse_settings(extra: Mapping[str, Any], environment: Mapping[str, str]) -> 
         disk_admission=_admission(flat, "disk.admission"),
         disk_write_budget_bytes=_write_budget(flat),
         disk_driver=_choice(flat, "disk.driver", DISK_DRIVERS),
+        disk_encryption=encryption,
+        keys=key_source(_text(flat, "keys"), environment, {"disk.encryption": encryption}),
     )
 
 
@@ -287,7 +300,7 @@ def _node_socket(flat: Mapping[str, Any]) -> str | None:
         return None
     if not value.startswith("unix:/"):
         raise ValueError(f'KVBM: node = {value!r} must be "unix:" and an absolute path')
-    apart = (k for k in _VARIABLES if k.startswith(_NODE_SECTIONS) or k == "load")
+    apart = (k for k in _VARIABLES if k.startswith(_NODE_SECTIONS) or k in ("load", "keys"))
     for key in apart:
         if key in flat:
             raise ValueError(

@@ -46,6 +46,10 @@ def node_command(settings: Settings, path: str) -> list[str]:
         command += ["--disk-admission", settings.disk_admission]
         command += ["--disk-write-budget", str(settings.disk_write_budget_bytes)]
         command += ["--disk-driver", settings.disk_driver]
+        if settings.disk_encryption != "none":
+            command += ["--disk-encryption", settings.disk_encryption]
+    if settings.keys is not None:
+        command += ["--keys", settings.keys]
     for tier, eviction in (("host", settings.host_eviction), ("disk", settings.disk_eviction)):
         if eviction is not None:
             command += [f"--{tier}-eviction", eviction]

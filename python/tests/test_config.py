@@ -177,6 +177,39 @@ def test_what_comes_into_a_tier_is_a_setting_of_its_node(tmp_path):
         parse_settings({"disk": {**disk, "driver": "uring"}}, {})
 
 
+def test_blocks_on_disk_are_encrypted_with_keys_of_a_file_or_a_variable(tmp_path, monkeypatch):
+    disk = {"path": str(tmp_path), "capacity": "1GiB", "encryption": "aes-256-gcm"}
+    plain = parse_settings({"disk": {**disk, "encryption": "none"}}, {})
+    file = tmp_path / "keys"
+    file.write_text("ab" * 32)
+    extra = {"disk": disk, "keys": str(file)}
+    encrypted = parse_settings(extra, {})
+    assert encrypted.canonical() != plain.canonical()
+    command = node_command(encrypted, "/run/node.sock")
+    assert command[command.index("--disk-encryption") + 1] == "aes-256-gcm"
+    assert command[command.index("--keys") + 1] == str(file)
+    assert "--keys" not in node_command(plain, "/run/node.sock")
+    # A node is started elsewhere than here.
+    monkeypatch.chdir(tmp_path)
+    assert parse_settings({**extra, "keys": "keys"}, {}) == encrypted
+    del disk["encryption"]
+    environment = {"KVBM_DISK_ENCRYPTION": "aes-256-gcm", "KVBM_KEYS": str(file)}
+    assert parse_settings({"disk": disk}, environment) == encrypted
+    environment = {"KVBM_DISK_ENCRYPTION": "aes-256-gcm", "KVBM_KEYS": "env:SECRET"}
+    with pytest.raises(ValueError, match="keys = 'env:SECRET' names a variable that is not set"):
+        parse_settings({"disk": disk}, environment)
+    environment["SECRET"] = "ab" * 32
+    assert parse_settings({"disk": disk}, environment).keys == "env:SECRET"
+    with pytest.raises(ValueError, match="disk.encryption = 'aes-256-gcm' needs keys as well"):
+        parse_settings({"disk": {**disk, "encryption": "aes-256-gcm"}}, {})
+    with pytest.raises(ValueError, match='disk.encryption.*"none" or "aes-256-gcm"'):
+        parse_settings({"disk": {**disk, "encryption": "rot13"}, "keys": str(file)}, {})
+    with pytest.raises(ValueError, match="keys = '/nowhere' must be a file"):
+        parse_settings({"disk": disk, "keys": "/nowhere"}, {})
+    with pytest.raises(ValueError, match="keys = .* cannot be given together with node"):
+        parse_settings({"node": "unix:/a", "keys": str(file)}, {})
+
+
 def test_a_mistyped_variable_is_refused_and_a_foreign_one_is_not():
     with pytest.raises(ValueError, match="KVBM_HOST_CAPACITY"):
         parse_settings({}, {"KVBM_HOST_CAP" + "CITY": "1GiB"})

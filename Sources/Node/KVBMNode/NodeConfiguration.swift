@@ -1,5 +1,7 @@
 import BlockEngine
 import DiskTier
+import KVLayout
+import Protection
 import Wire
 
 /// Everything that a node is told at its start.
@@ -12,6 +14,8 @@ public struct NodeConfiguration: Sendable {
   public var hostAdmission = AdmissionChoice.all
   /// The disk tier (G3), if there is one.
   public var disk: Disk?
+  /// What protects slots outside host memory, and reveals them; nil where nothing is protected.
+  public var keys: KeyRing?
   /// What leaves each tier when it is full.
   public var eviction = Eviction()
   /// Bytes of memory that are left to the machine and the cgroup.
@@ -50,6 +54,8 @@ public struct NodeConfiguration: Sendable {
     public var queueDepth = 32
     /// What of the host tier is written to disk.
     public var admission = AdmissionChoice.all
+    /// What is done to slots on disk: `plain` or `encrypted`.
+    public var encryption = SlotProtection.Form.plain
     /// Bytes that may be written in a day; nil without a limit.
     public var writeBudgetBytes: Int?
 
@@ -65,6 +71,12 @@ public struct NodeConfiguration: Sendable {
     self.socketPath = socketPath
     self.hostCapacityBytes = hostCapacityBytes
     self.disk = disk
+  }
+
+  /// How slots on disk are encrypted, and with which key; nil where they are not.
+  var diskEncryption: String? {
+    guard let disk, disk.encryption != .plain, let keys else { return nil }
+    return "\(disk.encryption.rawValue), \(SlotProtection.text(ofKey: keys.current.id))"
   }
 
   /// Fewer bytes hold not even a few blocks of any model worth serving.
@@ -91,6 +103,11 @@ public struct NodeConfiguration: Sendable {
       }
       try Self.checkCount("disk.threads", disk.threadCount, 1...64)
       try Self.checkCount("disk.queue_depth", disk.queueDepth, 1...1_024)
+      if disk.encryption != .plain, keys == nil {
+        throw ConfigurationError(
+          key: "disk.encryption", value: disk.encryption.rawValue,
+          remedy: "\"none\" without keys; name a file of keys in `keys`, which `kvbm keygen` makes")
+      }
       if let bytes = disk.writeBudgetBytes, bytes < Self.writeBudgetBytesMin {
         throw ConfigurationError(
           key: "disk.write_budget", value: ByteSize(bytes: bytes).description,

@@ -1,6 +1,7 @@
 import BlockEngine
 import DiskTier
 import Glibc
+import Protection
 import Synchronization
 import Wire
 
@@ -67,6 +68,7 @@ final class NodeCore: Sendable {
     options.driver = disk.driver
     options.threadCount = disk.threadCount
     options.queueDepth = disk.queueDepth
+    options.protector = configuration.keys.map { Protector(keys: $0, form: disk.encryption) }
     // A node that is about to end lets its lock go within moments: wait for it.
     for attempt in 0... {
       do throws(DiskTierError) {
@@ -100,6 +102,7 @@ final class NodeCore: Sendable {
       case .corrupt(let fault):
         told = .corrupt
         state.diskFaults.corrupt += 1
+        state.diskFaults.protection.note(fault)
         state.diskFaults.lastReason = "\(fault)"
       case .failure(let code):
         told = .failure

@@ -135,6 +135,8 @@ struct DiskFaults {
   /// Reads whose bytes did not fit their checksums, and reads or writes that failed.
   var corrupt = 0
   var failed = 0
+  /// Of the former, those whose protection was at fault.
+  var protection = ProtectionFaults()
   /// The last one's reason, for the log.
   var lastReason = ""
 }

@@ -26,6 +26,9 @@ struct DoctorCommand: ParsableCommand {
   @Option(help: "Where the bucket is, if not at Amazon's: https://host:port.")
   var objectEndpoint: String?
 
+  @Option(help: "Keys of encrypted blocks: a file, or env:NAME for a variable. [KVBM_KEYS]")
+  var keys: String?
+
   @Option(help: "Socket of a node that has to answer. [KVBM_SOCKET]")
   var socket: String?
 
@@ -70,6 +73,9 @@ struct DoctorCommand: ParsableCommand {
       report(DiskFacts.probe(path).findings)
     }
     if let object { report([ObjectFinding.check(url: object, endpoint: objectEndpoint)]) }
+    if let source = keys ?? Environment.text("KVBM_KEYS") {
+      report(KeysFinding.check(source: source))
+    }
     report([RuntimeDirectoryFacts.read().finding])
     let named = socket ?? Environment.text("KVBM_SOCKET")
     report([

@@ -3,6 +3,8 @@ import DiskTier
 import FoundationEssentials
 import Glibc
 import KVBMNode
+import KVLayout
+import Protection
 
 /// Says what a store on disk holds, by the headers of its slots.
 struct InspectCommand: ParsableCommand {
@@ -38,12 +40,12 @@ enum StoreAccess {
   private static let noStoreExitCode: Int32 = 66
 
   /// - Throws: A validation error without a path; exit 66 with the reason when it cannot be opened.
-  static func open(_ path: String?) throws -> StoreInspector {
+  static func open(_ path: String?, keys: KeyRing? = nil) throws -> StoreInspector {
     guard let path = path ?? Environment.text("KVBM_DISK_PATH") else {
       throw ValidationError("--disk is missing; it must be the path of a disk tier's directory")
     }
     do throws(DiskTierError) {
-      return try StoreInspector(directory: path)
+      return try StoreInspector(directory: path, keys: keys)
     } catch {
       NodeLog.error("\(error)")
       throw ExitCode(noStoreExitCode)
@@ -68,6 +70,8 @@ private struct InspectReport: Encodable {
   let extentBytes: Int64
   let slots: Int
   let blocks: Int
+  /// Of those, encrypted ones, by the key's id.
+  let encrypted: [String: Int]
   let free: Int
   let damagedHeaders: Int
   let otherVersion: Int
@@ -81,6 +85,10 @@ private struct InspectReport: Encodable {
     extentBytes = summary.extentBytes
     slots = summary.slotCount
     blocks = summary.blockCount
+    encrypted = Dictionary(
+      uniqueKeysWithValues: summary.protectedCounts.map {
+        (SlotProtection.text(ofKey: $0.key), $0.value)
+      })
     free = summary.freeCount
     damagedHeaders = summary.damagedCount
     otherVersion = summary.otherVersionCount
@@ -106,6 +114,9 @@ private struct InspectReport: Encodable {
       "slots \(slots): \(blocks) blocks, \(free) free, \(damagedHeaders) damaged headers, "
         + "\(otherVersion) of another version, \(unreadable) unreadable",
     ]
+    for (key, count) in encrypted.sorted(by: { $0.key < $1.key }) {
+      lines.append("\(count) blocks are encrypted with \(key)")
+    }
     for space in namespaces {
       lines.append("namespace \(space.digest)")
       lines.append(

@@ -8,7 +8,8 @@ struct RootCommand: ParsableCommand {
     abstract: "A KV-cache block manager for LLM inference.",
     subcommands: [
       ServeCommand.self, StatusCommand.self, ExplainCommand.self, InspectCommand.self,
-      VerifyCommand.self, VllmArgsCommand.self, PlanCommand.self, ReplayCommand.self,
+      VerifyCommand.self, KeygenCommand.self, VllmArgsCommand.self, PlanCommand.self,
+      ReplayCommand.self,
       SimulateCommand.self, BenchCommand.self, DoctorCommand.self, VersionCommand.self,
     ])
 }

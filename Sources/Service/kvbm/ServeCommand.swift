@@ -71,6 +71,14 @@ struct ServeCommand: ParsableCommand {
   @Option(help: "Reads that io_uring has with the disk at a time. [KVBM_DISK_QUEUE_DEPTH]")
   var diskQueueDepth: Int?
 
+  @Option(
+    help: "Whether slots on disk are encrypted: \(DiskEncryption.remedy). [KVBM_DISK_ENCRYPTION]",
+    transform: DiskEncryption.parse)
+  var diskEncryption: DiskEncryption?
+
+  @Option(help: "Keys for that: a file, or env:NAME for a variable. [KVBM_KEYS]")
+  var keys: String?
+
   @Option(help: "Milliseconds a request waits for blocks from disk. [KVBM_STAGING_TIMEOUT]")
   var stagingTimeout: Int?
 
@@ -146,6 +154,9 @@ struct ServeCommand: ParsableCommand {
     if let depth = try diskQueueDepth ?? Environment.integer("KVBM_DISK_QUEUE_DEPTH") {
       disk?.queueDepth = depth
     }
+    if let choice = try diskEncryption ?? DiskEncryption.variable() {
+      disk?.encryption = choice.form
+    }
     if let choice = try diskAdmission ?? AdmissionChoice.variable("KVBM_DISK_ADMISSION") {
       disk?.admission = choice
     }
@@ -160,6 +171,7 @@ struct ServeCommand: ParsableCommand {
       socketPath: Environment.socketPath(socket),
       hostCapacityBytes: try host.resolved(reserveBytes: reserveBytes).bytes, disk: disk)
     configuration.hostReserveBytes = reserveBytes
+    configuration.keys = try Keys.read(keys)
     if let choice = try hostEviction ?? Environment.eviction("KVBM_HOST_EVICTION") {
       configuration.eviction.host = choice
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import DiskTier
 import KVBMNode
+import KVLayout
 
 /// Reads and checks every block of a store on disk.
 struct VerifyCommand: ParsableCommand {
@@ -15,6 +16,9 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: "The disk tier's directory. [KVBM_DISK_PATH]")
   var disk: String?
 
+  @Option(help: "Keys of encrypted blocks: a file, or env:NAME for a variable. [KVBM_KEYS]")
+  var keys: String?
+
   @Flag(help: "Print JSON.")
   var json = false
 
@@ -23,7 +27,7 @@ struct VerifyCommand: ParsableCommand {
   /// - Throws: Exit 1 for damage or a warning, 64 without a path, 66 when the store cannot be
   ///   opened.
   func run() throws {
-    let inspector = try StoreAccess.open(disk)
+    let inspector = try StoreAccess.open(disk, keys: Keys.read(keys))
     var bar = ProgressBar("blocks", isQuiet: json)
     let report = inspector.verify { done, total in
       bar.show(
@@ -41,6 +45,11 @@ struct VerifyCommand: ParsableCommand {
         "\(report.intactCount) blocks intact (\(ByteSize(bytes: report.checkedBytes)) checked), "
           + "\(report.damageCount) damaged, \(report.freeCount) slots free, "
           + "\(report.otherVersionCount) of another version")
+      for (keyID, count) in report.lockedCounts.sorted(by: { $0.key < $1.key }) {
+        printLine(
+          "not checked: \(count) blocks, encrypted with \(SlotProtection.text(ofKey: keyID)); "
+            + "give it with --keys")
+      }
     }
     if !isSound { throw ExitCode.failure }
   }
@@ -57,6 +66,7 @@ private struct VerifyOutput: Encodable {
   let intact: Int
   let free: Int
   let otherVersion: Int
+  let locked: Int
   let checkedBytes: Int
   let damaged: Int
   let damages: [Damage]
@@ -66,6 +76,7 @@ private struct VerifyOutput: Encodable {
     intact = report.intactCount
     free = report.freeCount
     otherVersion = report.otherVersionCount
+    locked = report.lockedCounts.values.reduce(0, +)
     checkedBytes = report.checkedBytes
     damaged = report.damageCount
     warnings = report.warnings

@@ -1,3 +1,5 @@
+import Protection
+
 /// How a disk store works, apart from where and how large.
 public struct DiskOptions: Sendable {
   /// When a written block counts as durable.
@@ -30,6 +32,9 @@ public struct DiskOptions: Sendable {
   public var queueDepth = 32
   /// When a written block counts as durable.
   public var flush = Flush.never
+  /// What protects slots on disk, and takes the protection off; nil where there are no keys: then
+  /// what is protected is left alone.
+  public var protector: Protector?
   /// Whether to go around the page cache where the file system can.
   public var useDirectIO = true
 

@@ -1,5 +1,6 @@
 import Glibc
 import KVLayout
+import Protection
 import Synchronization
 
 /// A slot that holds a block, as its header says. The payload is unread, so unproven.
@@ -14,18 +15,31 @@ public struct ScannedSlot: Hashable, Sendable {
 public struct ExtentScan: Hashable, Sendable {
   /// Slots with sound headers of this version, in order.
   public var blocks: [ScannedSlot] = []
-  /// Slots that must not be written: another version's, or unreadable.
+  /// Slots that must not be written: another version's, protected with a key that is not at hand,
+  /// or unreadable.
   public var occupiedSlots: [Int] = []
   /// Of those, how many the device could not read.
   public var unreadableCount = 0
+  /// Of those, how many are protected with a key that is not at hand, by the key's id.
+  public var lockedCounts: [UInt32: Int] = [:]
+  /// Slots without the protection that is asked for; they are free.
+  public var unprotectedCount = 0
   /// Slots with a torn or damaged header; they are free.
   public var damagedCount = 0
 
   /// Notes what stands at a slot.
-  fileprivate mutating func add(_ slot: Int, _ finding: SlotScanner.Finding) {
+  fileprivate mutating func add(
+    _ slot: Int, _ finding: SlotScanner.Finding, _ protector: Protector?
+  ) {
     switch finding {
     case .header(.success(let description)):
-      blocks.append(ScannedSlot(slot: slot, description: description))
+      switch Protector.fault(of: description, protector) {
+      case nil: blocks.append(ScannedSlot(slot: slot, description: description))
+      case .header(.locked(let keyID)):
+        occupiedSlots.append(slot)
+        lockedCounts[keyID, default: 0] += 1
+      default: unprotectedCount += 1
+      }
     case .header(.failure(.unsupported)): occupiedSlots.append(slot)
     case .header(.failure(.empty)): break
     case .header(.failure): damagedCount += 1
@@ -57,7 +71,8 @@ extension DiskStore {
       batch.wait()
       for slot in batch.slots {
         let (page, code) = batch.page(of: slot)
-        result.add(slot, scanner.judge(page, code, at: extent.offset(of: slot)))
+        let finding = scanner.judge(page, code, at: extent.offset(of: slot))
+        result.add(slot, finding, options.protector)
       }
     }
     raiseWriteSequence(to: result.blocks.lazy.map(\.description.writeSequence).max() ?? 0)

@@ -1,12 +1,14 @@
 import Glibc
 import KVLayout
+import Protection
 import Synchronization
 
 extension DiskStore {
   /// Writes a block from host memory into a slot, header and payload in one piece.
   ///
   /// The header is sealed in place, on the driver's thread; its table of checksums is taken as the
-  /// workers left it. The store gives the write its sequence number.
+  /// workers left it. The store gives the write its sequence number. With a protection the slot is
+  /// made in other memory, and the block stays as it is.
   ///
   /// - Parameters:
   ///   - ticket: comes back with the outcome.
@@ -22,6 +24,15 @@ extension DiskStore {
     var sealed = description
     sealed.writeSequence = writeSequence.wrappingAdd(1, ordering: .relaxed).newValue
     let header = sealed
+    let complete: @Sendable (Int32) -> Void = { [completion] code in
+      withExtendedLifetime(extent) { completion(ticket, Self.writeOutcome(code, address.pointer)) }
+    }
+    if let protectedWriter {
+      return protectedWriter.add(
+        ProtectedWriter.Write(
+          block: address, description: header, extent: extent, offset: extent.offset(of: slot),
+          flush: options.flush == .each, complete: complete))
+    }
     return driver.submit(
       DiskJob(
         direction: .write(flush: options.flush == .each), fd: extent.file.fd,
@@ -30,18 +41,13 @@ extension DiskStore {
           guard Self.holds(header, at: address.pointer) else { return Self.otherBlock }
           SlotHeader.seal(address.pointer, header)
           return 0
-        },
-        complete: { [completion] code in
-          withExtendedLifetime(extent) {
-            completion(ticket, Self.writeOutcome(code, address.pointer))
-          }
-        }))
+        }, complete: complete))
   }
 
   /// Reads a block from a slot into host memory and proves it.
   ///
   /// A slot that does not hold the block, whole, is freed on disk before the callback, so that no
-  /// later run finds it; unless another version wrote it.
+  /// later run finds it; unless another version wrote it, or its key is not at hand.
   ///
   /// - Parameters:
   ///   - ticket: comes back with the outcome.
@@ -60,22 +66,23 @@ extension DiskStore {
       DiskJob(
         direction: .read, fd: extent.file.fd, offset: offset, address: address,
         byteCount: extent.slotBytes,
-        complete: { [completion, zeroPage] code in
+        complete: { [completion, zeroPage, protector = options.protector] code in
           guard code == 0 else { return completion(ticket, .failure(errno: code)) }
-          let bytes = UnsafeRawBufferPointer(start: address.pointer, count: extent.slotBytes)
-          switch SlotHeader.verify(bytes, expecting: expectation) {
-          case .success: completion(ticket, .success)
-          case .failure(let fault):
-            Self.free(extent, offset, fault, zeroPage)
-            completion(ticket, .corrupt(fault))
+          let bytes = UnsafeMutableRawBufferPointer(
+            start: address.pointer, count: extent.slotBytes)
+          guard let fault = Protector.fault(of: bytes, expecting: expectation, protector) else {
+            return completion(ticket, .success)
           }
+          Self.free(extent, offset, fault, zeroPage)
+          completion(ticket, .corrupt(fault))
         }))
   }
 
-  /// What a driver never answers: prepared memory was not the block that was to be written.
-  private static let otherBlock: Int32 = -1
+  /// What a driver never answers: memory was not the block that was to be written.
+  static let otherBlock: Int32 = -1
 
-  private static func holds(
+  /// Whether memory holds the block of a description.
+  static func holds(
     _ description: SlotDescription, at memory: UnsafeRawPointer
   ) -> Bool {
     SlotHeader.key(of: memory) == description.key
@@ -99,7 +106,7 @@ extension DiskStore {
     _ extent: DiskExtent, _ offset: Int64, _ fault: SlotFault, _ zeroPage: AlignedBuffer
   ) {
     switch fault {
-    case .header(.unsupported), .header(.empty): return
+    case .header(.unsupported), .header(.locked), .header(.empty): return
     default: break
     }
     _ = Transfer.write(extent.file.fd, from: zeroPage.address, count: 4096, at: offset)

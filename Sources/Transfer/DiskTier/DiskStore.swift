@@ -32,6 +32,8 @@ public final class DiskStore: Sendable {
   let options: DiskOptions
   /// Who moves the bytes; shut down with the store.
   let driver: any DiskDriver
+  /// Who makes what the driver writes, where slots are protected.
+  let protectedWriter: ProtectedWriter?
   /// Who hears of each outcome.
   let completion: Completion
   /// Guards the extents.
@@ -71,7 +73,7 @@ public final class DiskStore: Sendable {
   init(
     _ opening: StoreOpening, capacityBytes: Int, options: DiskOptions, driver: any DiskDriver,
     warning: String?, completion: @escaping Completion
-  ) {
+  ) throws(DiskTierError) {
     layout = opening.layout
     lock = opening.lock
     storeID = opening.marker.storeID
@@ -85,9 +87,14 @@ public final class DiskStore: Sendable {
     self.options = options
     self.driver = driver
     self.completion = completion
+    if let protector = options.protector, protector.form != .plain {
+      protectedWriter = try ProtectedWriter(protector, driver, queueLimit: options.queueLimit)
+    } else {
+      protectedWriter = nil
+    }
   }
 
-  deinit { driver.shutdown() }
+  deinit { close() }
 
   /// Opens the store in `directory`, and makes it where it is missing.
   ///
@@ -109,7 +116,7 @@ public final class DiskStore: Sendable {
     let used: any DiskDriver
     var warning: String?
     if let driver { used = driver } else { (used, warning) = try options.makeDriver() }
-    return DiskStore(
+    return try DiskStore(
       opening, capacityBytes: capacityBytes, options: options, driver: used, warning: warning,
       completion: completion)
   }
@@ -117,5 +124,8 @@ public final class DiskStore: Sendable {
   /// Carries out all reads and writes that were accepted; takes no more.
   ///
   /// All callbacks have returned when this does. The lock is held until the last reference goes.
-  public func close() { driver.shutdown() }
+  public func close() {
+    protectedWriter?.close()
+    driver.shutdown()
+  }
 }

@@ -31,6 +31,8 @@ public struct StoreSummary: Sendable {
   public var slotCount = 0
   /// Slots that hold a block of this version.
   public var blockCount = 0
+  /// Of those, how many are protected, by the id of the key.
+  public var protectedCounts: [UInt32: Int] = [:]
   /// Slots that hold nothing.
   public var freeCount = 0
   /// Slots with a torn or damaged header.
@@ -92,6 +94,9 @@ extension StoreSummary {
     case .header(.failure): damagedCount += 1
     case .header(.success(let found)):
       blockCount += 1
+      if let protection = found.protection {
+        protectedCounts[protection.keyID, default: 0] += 1
+      }
       let space = found.namespace
       namespaces[space, default: NamespaceSummary(namespace: space)].add(found)
     }

@@ -1,5 +1,6 @@
 import Glibc
 import KVLayout
+import Protection
 
 /// A used slot that does not hold what was written there.
 public struct SlotDamage: Hashable, Sendable {
@@ -44,6 +45,8 @@ public struct VerifyReport: Sendable {
   public var freeCount = 0
   /// Slots of another version, which only that one can check.
   public var otherVersionCount = 0
+  /// Slots that are protected with a key that is not at hand, by its id.
+  public var lockedCounts: [UInt32: Int] = [:]
   /// Bytes that were read and checked.
   public var checkedBytes = 0
   /// At most `damagesMax`, in the order of extents and slots.
@@ -72,7 +75,7 @@ extension StoreInspector {
     var done: Int64 = 0
     for extent in extents {
       do {
-        let checker = SlotChecker(extent, file: try extent.open())
+        let checker = SlotChecker(extent, file: try extent.open(), protector)
         for slot in 0..<extent.name.slotCount {
           report.add(checker, slot)
           done += Int64(extent.name.slotBytes)
@@ -98,6 +101,7 @@ extension VerifyReport {
     switch finding {
     case .free: freeCount += 1
     case .otherVersion: otherVersionCount += 1
+    case .locked(let keyID): lockedCounts[keyID, default: 0] += 1
     case .intact:
       intactCount += 1
       checkedBytes += checker.extent.name.slotBytes
@@ -114,6 +118,7 @@ private struct SlotChecker {
   enum Finding {
     case free
     case otherVersion
+    case locked(keyID: UInt32)
     case intact
     case damage(SlotDamage)
   }
@@ -121,9 +126,11 @@ private struct SlotChecker {
   let extent: InspectedExtent
   private let scanner: SlotScanner
   private let memory: AlignedBuffer
+  private let protector: Protector?
 
-  init(_ extent: InspectedExtent, file: FileHandle) {
+  init(_ extent: InspectedExtent, file: FileHandle, _ protector: Protector?) {
     self.extent = extent
+    self.protector = protector
     scanner = SlotScanner(
       file: file, slotBytes: extent.name.slotBytes, fileBytes: extent.fileBytes)
     memory = AlignedBuffer(count: extent.name.slotBytes)
@@ -137,6 +144,9 @@ private struct SlotChecker {
     case .header(.failure(let fault)): return damage(slot, 0, .fault(.header(fault)))
     case .unreadable(let code): return damage(slot, 0, .unreadable(errno: code))
     case .header(.success(let description)):
+      if case .header(.locked(let keyID)) = Protector.fault(of: description, protector) {
+        return .locked(keyID: keyID)
+      }
       return checkWhole(slot, at: offset, description.shape)
     }
   }
@@ -146,14 +156,11 @@ private struct SlotChecker {
     guard offset + Int64(count) <= extent.fileBytes else { return damage(slot, 0, .cutShort) }
     let code = Transfer.read(scanner.file.fd, into: memory.address, count: count, at: offset)
     guard code == 0 else { return damage(slot, 0, .unreadable(errno: code)) }
-    switch SlotHeader.verify(UnsafeRawBufferPointer(memory.bytes)) {
-    case .success: return .intact
-    case .failure(let fault):
-      if case .head(let head) = fault {
-        return damage(slot, shape.headOffset(head), .fault(fault))
-      }
-      return damage(slot, 0, .fault(fault))
+    guard let fault = Protector.fault(of: memory.bytes, protector) else { return .intact }
+    if case .head(let head) = fault {
+      return damage(slot, shape.headOffset(head), .fault(fault))
     }
+    return damage(slot, 0, .fault(fault))
   }
 
   private func damage(_ slot: Int, _ offset: Int, _ reason: SlotDamage.Reason) -> Finding {

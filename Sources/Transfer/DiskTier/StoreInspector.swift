@@ -1,6 +1,7 @@
 import BlockIdentity
 import Glibc
 import KVLayout
+import Protection
 
 /// Looks into a store without taking part: reads only, needs no lock, disturbs nobody.
 ///
@@ -14,11 +15,15 @@ public struct StoreInspector: Sendable {
   public private(set) var warnings: [String] = []
   /// The files that were there, oldest first.
   let extents: [InspectedExtent]
+  /// Takes the protection off slots; nil without keys.
+  let protector: Protector?
 
   /// Opens the store in `directory` for reading.
   ///
+  /// - Parameter keys: what its slots may be protected with; headers are read without.
   /// - Throws: `system` when there is no store, `newerFormat` when it is of an unknown form.
-  public init(directory: String) throws(DiskTierError) {
+  public init(directory: String, keys: KeyRing? = nil) throws(DiskTierError) {
+    protector = keys.map { Protector(keys: $0, form: .plain) }
     layout = StoreLayout(directory: directory)
     guard let bytes = try Directory.read(layout.markerPath, limit: 65_536) else {
       throw .system(call: "open", path: layout.markerPath, errno: ENOENT)

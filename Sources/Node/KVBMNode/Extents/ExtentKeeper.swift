@@ -26,6 +26,7 @@ final class ExtentKeeper: @unchecked Sendable {
   private var hasScanned = false
   private var scannedBlockCount = 0
   private var otherVersionCount = 0
+  private var unusable = UnusableSlots()
   /// When the next extent may change its class, by tier.
   private var nextMove: [Tier: Time] = [:]
   /// Whether several classes shared a tier when one of them was in need the last time.
@@ -144,7 +145,9 @@ final class ExtentKeeper: @unchecked Sendable {
           "\(extent.path): \(scan.damagedCount) slots with a damaged header, "
             + "\(scan.unreadableCount) unreadable")
       }
-      otherVersionCount += scan.occupiedSlots.count - scan.unreadableCount
+      unusable.add(scan)
+      otherVersionCount +=
+        scan.occupiedSlots.count - scan.unreadableCount - scan.lockedCounts.values.reduce(0, +)
       return true
     }
     core.finishScan()
@@ -154,6 +157,7 @@ final class ExtentKeeper: @unchecked Sendable {
       NodeLog.warning(
         "disk \(store.directory): \(otherVersionCount) slots of another version are left alone")
     }
+    for line in unusable.lines { NodeLog.warning("disk \(store.directory): \(line)") }
     return true
   }
 

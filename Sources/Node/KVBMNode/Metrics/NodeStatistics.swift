@@ -97,6 +97,8 @@ public struct NodeStatistics: Codable, Sendable {
   /// Who reads and writes the disk, "io_uring" or "threads"; nil without a disk, and from a node of
   /// a release that did not tell.
   public var diskDriver: String?
+  /// How slots on disk are encrypted, and with which key; nil where they are not.
+  public var diskEncryption: String?
 
   /// The same as one JSON object, keys in order.
   public var json: String {
@@ -148,6 +150,7 @@ extension NodeStatistics {
       lines.append("disk   admits \(diskAdmission)")
     }
     if let diskDriver { lines.append("disk   driver: \(diskDriver)") }
+    if let diskEncryption { lines.append("disk   encrypted: \(diskEncryption)") }
     if let bytes = diskWriteBudgetBytes {
       lines.append("disk   takes \(ByteSize(bytes: bytes)) a day")
     }
@@ -175,6 +178,7 @@ extension NodeCore {
       state.engine.counters.visit { name, value in counters[Self.snakeCase(name)] = value }
       counters["disk_corrupt"] = state.diskFaults.corrupt
       counters["disk_failed"] = state.diskFaults.failed
+      for (name, value) in state.diskFaults.protection.named { counters["disk_" + name] = value }
       state.addCounters(to: &counters)
       var degraded = shortfalls
       if let fault = state.engine.fault { degraded.append("engine: \(fault)") }
@@ -194,7 +198,7 @@ extension NodeCore {
         hostAdmission: configuration.hostAdmission.rawValue,
         diskAdmission: configuration.disk?.admission.rawValue,
         diskWriteBudgetBytes: configuration.disk?.writeBudgetBytes,
-        diskDriver: store?.driverName)
+        diskDriver: store?.driverName, diskEncryption: configuration.diskEncryption)
     }
   }
 
