@@ -16,6 +16,7 @@ from ctypes import (
     c_uint32,
     c_uint64,
     c_void_p,
+    cast,
 )
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,7 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "kvbm_abi_version": (c_uint32, []),
     "kvbm_version": (c_char_p, []),
     "kvbm_last_error": (c_size_t, [c_char_p, c_size_t]),
+    "kvbm_set_interpreter_lock": (None, [c_void_p, c_void_p, c_void_p]),
     "kvbm_scheduler_open": (c_int32, [POINTER(CEngineConfig), POINTER(c_void_p)]),
     "kvbm_scheduler_close": (None, [c_void_p, c_int32]),
     "kvbm_scheduler_attach": (c_int32, [c_void_p, c_uint32]),
@@ -208,9 +210,9 @@ class Library:
     def __init__(self, path: str) -> None:
         self.path = path
         self._library = CDLL(path)
-        # The same functions, called without giving up the interpreter's lock: for calls that wait
-        # for nobody. Whoever gives it up gets it back when the engine's other threads are done,
-        # which takes longer than these calls do.
+        # The same functions, called without giving up the interpreter's lock: for the engine's
+        # thread. Whoever gives it up gets it back when the engine's other threads are done, which
+        # takes longer than these calls do. Where one waits for long, it gives the lock up itself.
         self.quick = PyDLL(path)
         try:
             for name, (result, arguments) in _PROTOTYPES.items():
@@ -224,6 +226,9 @@ class Library:
         if version != ABI_VERSION:
             raise OSError(f"{path} has ABI version {version}, this package needs {ABI_VERSION}")
         self.version = self._library.kvbm_version().decode()
+        python = ctypes.pythonapi
+        lock = (python.PyGILState_Check, python.PyEval_SaveThread, python.PyEval_RestoreThread)
+        self._library.kvbm_set_interpreter_lock(*(cast(each, c_void_p) for each in lock))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._library, name)

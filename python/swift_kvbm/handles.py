@@ -86,7 +86,7 @@ class _Handle:
         return self._library.check(name, function(self._open_pointer(), *arguments))
 
     def _call_quick(self, name: str, *arguments: object) -> int:
-        """A call that waits for nobody; keeps the interpreter's lock."""
+        """A call of the engine's thread; keeps the interpreter's lock, but for long waits."""
         function = getattr(self._library.quick, name)
         return self._library.check(name, function(self._open_pointer(), *arguments))
 
@@ -127,8 +127,6 @@ class NativeScheduler(_Handle):
         library.check("kvbm_scheduler_open", code)
         super().__init__(library, pointer)
         self._plan = (ctypes.c_uint8 * PLAN_BYTES_DEFAULT)()
-        # Whether the coming step has something to tell the node, and so waits for its answer.
-        self._asks_node = False
         self._group_count = len(engine.geometry.groups)
 
     def begin(self, salt: bytes, epoch: bytes, name: str = "", adapter: bytes = b"") -> int:
@@ -182,7 +180,7 @@ class NativeScheduler(_Handle):
     def match(self, request: int, first: int, count: int) -> tuple[int, int]:
         """(ready blocks, pending blocks) of the range."""
         match = _native.CMatch()
-        self._call("kvbm_request_match", request, first, count, _native.reference(match))
+        self._call_quick("kvbm_request_match", request, first, count, _native.reference(match))
         return match.ready_blocks, match.pending_blocks
 
     def load(self, request: int, first: int, blocks: "array[int]") -> None:
@@ -191,7 +189,6 @@ class NativeScheduler(_Handle):
         `blocks` has a row of equal length for each group; NO_BLOCK before a sliding window.
         """
         address, length = blocks.buffer_info()
-        self._asks_node = True
         self._call_quick("kvbm_request_load", request, first, length // self._group_count, address)
 
     def store(self, request: int, first: int, blocks: "array[int]") -> None:
@@ -200,7 +197,6 @@ class NativeScheduler(_Handle):
         A sliding group's row may begin with NO_BLOCKs: blocks that the engine has let go.
         """
         address, length = blocks.buffer_info()
-        self._asks_node = True
         self._call_quick("kvbm_request_store", request, first, length // self._group_count, address)
 
     def note_prefill(self, tokens: int, context_tokens: int, nanoseconds: int) -> None:
@@ -209,15 +205,13 @@ class NativeScheduler(_Handle):
 
     def end(self, request: int) -> None:
         """The request is over."""
-        self._asks_node = True
         self._call_quick("kvbm_request_end", request)
 
     def step(self, fences: "array[int]") -> bytes:
         """Settles the step; the plan for the worker."""
         address, count = fences.buffer_info()
         length = ctypes.c_size_t()
-        library = self._library if self._asks_node else self._library.quick
-        self._asks_node = False
+        library = self._library.quick
         for _ in range(_SPACE_TRIES):
             code = library.kvbm_scheduler_step(
                 self._open_pointer(),
@@ -288,39 +282,43 @@ class NativeWorker(_Handle):
 
     def fence(self, plan: bytes) -> None:
         """Waits until no pending copy reads a block that the plan's step overwrites."""
-        self._call("kvbm_worker_fence", plan, len(plan))
+        self._call_quick("kvbm_worker_fence", plan, len(plan))
 
     def start_loads(self, plan: bytes) -> None:
         """Starts the plan's loads."""
-        self._call("kvbm_worker_start_loads", plan, len(plan))
+        self._call_quick("kvbm_worker_start_loads", plan, len(plan))
 
     def start_stores(self, plan: bytes) -> None:
         """Starts the plan's stores."""
-        self._call("kvbm_worker_start_stores", plan, len(plan))
+        self._call_quick("kvbm_worker_start_stores", plan, len(plan))
 
     def skip_stores(self, plan: bytes) -> None:
         """Says that another rank writes this rank's part of the plan's stores."""
-        self._call("kvbm_worker_skip_stores", plan, len(plan))
+        self._call_quick("kvbm_worker_skip_stores", plan, len(plan))
 
     def drop_stores(self, plan: bytes) -> None:
         """Says that the plan's stores will not happen."""
-        self._call("kvbm_worker_drop_stores", plan, len(plan))
+        self._call_quick("kvbm_worker_drop_stores", plan, len(plan))
 
     def poll(self) -> list[tuple[int, int, int]]:
         """Ended loads as (request, loaded blocks, planned blocks)."""
         ended = []
         count = _POLL_COUNT
         while count == _POLL_COUNT:
-            count = self._call("kvbm_worker_poll", self._results, _POLL_COUNT)
+            count = self._call_quick("kvbm_worker_poll", self._results, _POLL_COUNT)
             ended += [
                 (result.request, result.loaded_blocks, result.planned_blocks)
                 for result in self._results[:count]
             ]
         return ended
 
-    def wait(self, timeout_ms: int) -> None:
-        """Waits until a load has ended; no error when none has in time."""
-        code = self._library.kvbm_worker_wait(self._open_pointer(), timeout_ms)
+    def wait(self, timeout_ms: int, idle: bool = False) -> None:
+        """Waits until a load has ended; no error when none has in time.
+
+        Where the engine is `idle`, its other threads have the interpreter's lock meanwhile.
+        """
+        library = self._library if idle else self._library.quick
+        code = library.kvbm_worker_wait(self._open_pointer(), timeout_ms)
         if code != _native.TIMEOUT:
             self._library.check("kvbm_worker_wait", code)
 

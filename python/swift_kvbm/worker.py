@@ -112,7 +112,7 @@ class WorkerHalf:
         what failed.
         """
         if idle and not self._unreported:
-            self._wait(IDLE_WAIT_MS)
+            self._wait(IDLE_WAIT_MS, idle=True)
         self._poll_all()
         ended, self._unreported = self._unreported, []
         for load, loaded in ended:
@@ -143,9 +143,9 @@ class WorkerHalf:
         return KVBMWorkerMetadata(failed, step) if failed or step else None
 
     @guarded(None)
-    def _wait(self, timeout_ms: int) -> None:
+    def _wait(self, timeout_ms: int, idle: bool = False) -> None:
         if self._native is not None and self._loads:
-            self._native.wait(timeout_ms)
+            self._native.wait(timeout_ms, idle)
 
     def _poll_all(self) -> None:
         if not self._poll():

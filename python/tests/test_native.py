@@ -26,6 +26,7 @@ STRUCTURES = {
 
 def test_every_function_of_the_header_is_bound_with_as_many_arguments():
     text = re.sub(r"//.*", "", HEADER.read_text())
+    text = re.sub(r"\(\*\w+\)\([^)]*\)", "function", text)
     declared = dict(re.findall(r"\b(kvbm_\w+)\(([^)]*)\)\s*;", text))
     assert set(declared) == set(_native._PROTOTYPES)
     for name, arguments in declared.items():

@@ -142,7 +142,9 @@ final class Attachment: Sendable {
       pollfd(fd: replyBell, events: Int16(POLLIN), revents: 0),
       pollfd(fd: socket, events: Int16(POLLIN), revents: 0),
     ]
-    _ = poll(&watches, 2, deadline.remainingMilliseconds)
+    _ = InterpreterLock.wait(until: deadline) { moment in
+      poll(&watches, 2, moment.remainingMilliseconds) > 0 ? true : nil
+    }
     if watches[0].revents != 0 { clinux_eventfd_drain(replyBell) }
     if watches[1].revents != 0 {
       throw CallFailure(code: Int32(KVBM_UNAVAILABLE), text: "the node has gone")

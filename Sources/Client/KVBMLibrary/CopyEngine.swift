@@ -144,8 +144,8 @@ final class CopyEngine: Sendable {
   /// one; false when none has in time.
   func awaitResult(until deadline: Deadline) -> Bool {
     while true {
-      let turn: Turn? = monitor.wait(until: deadline) { state in
-        state.results.isEmpty ? state.takeLoad() : .end
+      let turn: Turn? = InterpreterLock.wait(until: deadline) { moment in
+        monitor.wait(until: moment) { state in state.results.isEmpty ? state.takeLoad() : .end }
       }
       switch turn {
       case .job(let job): run(job)
@@ -166,7 +166,7 @@ final class CopyEngine: Sendable {
   ) -> Bool? {
     monitor.change { $0.hurryCount += 1 }
     defer { monitor.withLock { $0.hurryCount -= 1 } }
-    return monitor.wait(until: deadline, body)
+    return InterpreterLock.wait(until: deadline) { monitor.wait(until: $0, body) }
   }
 
   /// Does what is queued, then ends the threads.

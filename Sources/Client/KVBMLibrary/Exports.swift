@@ -40,6 +40,17 @@ public func kvbm_last_error(_ buffer: UnsafeMutablePointer<CChar>!, _ capacity: 
   return length
 }
 
+// swift-format-ignore: AlwaysUseLowerCamelCase
+@c @implementation
+public func kvbm_set_interpreter_lock(
+  _ is_held: (@convention(c) () -> Int32)!,
+  _ give_up: (@convention(c) () -> UnsafeMutableRawPointer?)!,
+  _ take_back: (@convention(c) (UnsafeMutableRawPointer?) -> Void)!
+) {
+  guard let is_held, let give_up, let take_back else { return InterpreterLock.set(nil) }
+  InterpreterLock.set(.init(isHeld: is_held, giveUp: give_up, takeBack: take_back))
+}
+
 /// The object behind a handle, for the time of one call.
 func withObject<Object: AnyObject>(
   _ handle: OpaquePointer?, _ type: Object.Type,

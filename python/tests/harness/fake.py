@@ -227,7 +227,7 @@ class FakeWorker(_Attached):
             results, self.results = self.results, []
             return results
 
-    def wait(self, timeout_ms: int) -> None:
+    def wait(self, timeout_ms: int, idle: bool = False) -> None:
         """Waits for a result."""
         with self.changed:
             self.changed.wait_for(lambda: self.results, timeout_ms / 1000)

@@ -62,6 +62,14 @@ const char *kvbm_version(void);
 /// Copies the calling thread's last error text, NUL-terminated and cut to `capacity`; returns its
 /// full length without the NUL.
 size_t kvbm_last_error(char *buffer, size_t capacity);
+/// For callers whose threads share a lock, such as CPython's: calls made with it keep it, and give
+/// it up only where they wait for longer than a millisecond. `is_held` says whether the calling
+/// thread has it (1 or 0), `give_up` leaves it and returns what `take_back` gets. Once, before any
+/// other call; all null means that there is no such lock.
+///
+/// One thread may keep it in the calls on one handle; other threads give it up before theirs.
+void kvbm_set_interpreter_lock(int (*is_held)(void), void *(*give_up)(void),
+                               void (*take_back)(void *));
 
 // MARK: Geometry
 
