@@ -16,7 +16,6 @@ from swift_kvbm.handles import Engine, NativeScheduler, NativeWorker
 from swift_kvbm.identity import namespace_description
 from swift_kvbm.layout import read_layout
 from swift_kvbm.log import LOGGER, once
-from swift_kvbm.lone import LoneRequests
 from swift_kvbm.node import NodeKeeper, keeper_for
 from swift_kvbm.recording import Recorder
 from swift_kvbm.runtime_dir import socket_path
@@ -24,6 +23,7 @@ from swift_kvbm.scheduler import SchedulerHalf
 from swift_kvbm.sequence import Identities
 from swift_kvbm.supervisor import REFUSALS, Supervisor
 from swift_kvbm.weights import weights_identity
+from swift_kvbm.within_step import StepLoads
 from swift_kvbm.worker import WorkerHalf
 
 # How long start-up waits for the node: so long that the first request finds its cache.
@@ -106,7 +106,7 @@ def attach_scheduler(plan: Plan) -> Attachment | None:
     half.identities = Identities(adapters, plan.facts.media, plan.geometry.block_tokens)
     half.recorder = _recorder(plan.settings)
     if may_load_synchronously(plan):
-        half.lone = LoneRequests(plan.geometry.block_bytes)
+        half.within_step = StepLoads(plan.geometry.block_bytes, plan.geometry.block_tokens)
 
     def attached() -> None:
         half.offer_again = True

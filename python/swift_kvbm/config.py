@@ -90,7 +90,7 @@ class Settings:
     # Where the keys of requests are written down, and the size at which that ends.
     record_path: str | None = None
     record_limit_bytes: int = RECORD_LIMIT_DEFAULT_BYTES
-    # Whether a request that has the engine to itself may load within its step.
+    # Whether small loads may be made within their step.
     synchronous_loads: bool = True
     # What leaves each tier when it is full; None: the node's default.
     host_eviction: str | None = None

@@ -18,13 +18,13 @@ from swift_kvbm._native import NO_BLOCK
 from swift_kvbm.adapters import Adapters
 from swift_kvbm.content import Unidentified
 from swift_kvbm.guard import guarded
-from swift_kvbm.lone import LoneRequests
 from swift_kvbm.metadata import KVBMMetadata, KVBMWorkerMetadata, Load
 from swift_kvbm.metrics import Tally
 from swift_kvbm.pace import PrefillPace
 from swift_kvbm.recording import Entry, Recorder
 from swift_kvbm.retention import priority_of_all, requested
 from swift_kvbm.sequence import Identities, Sequence, warn_uncached
+from swift_kvbm.within_step import StepLoads
 
 EPOCH_BYTES = 16
 # vLLM's block of nobody, at the positions for which it keeps none.
@@ -79,7 +79,7 @@ class SchedulerHalf:
         # What names requests; replaced where more than tokens and salts is understood.
         self.identities = Identities(Adapters({}), None, block_tokens)
         # Replaced where loads may be synchronous.
-        self.lone = LoneRequests()
+        self.within_step = StepLoads()
         self._pace = PrefillPace(native)
         self._epoch = b""
         self._block_pool: Any = None
@@ -98,18 +98,20 @@ class SchedulerHalf:
     def bind_block_pool(self, pool: Any) -> None:
         """vLLM's device block pool."""
         self._block_pool = pool
-        self.lone.bind_block_pool(pool)
+        self.within_step.bind_block_pool(pool)
 
     def entered(self, request: Any) -> None:
         """`on_new_request`: vLLM has one more."""
-        self.lone.entered(request.request_id)
+        self.within_step.entered(request.request_id)
 
     # MARK: Matching
 
     @guarded((0, False))
     def matched(self, request: Any, computed: int) -> tuple[int | None, bool]:
         """Answers `get_num_new_matched_tokens`. May be asked any number of times."""
-        if self.identities.pending(request):
+        # A load that failed would be this one's too: it comes again once that one's end is known.
+        shares = self.within_step.shares(request, computed)
+        if shares or self.identities.pending(request):
             return None, False
         sequence = self._sequence(request)
         if sequence is None:
@@ -139,7 +141,7 @@ class SchedulerHalf:
         tokens = min(ready, count) * self._block_tokens
         # vLLM has to compute at least one token in the step of a synchronous load.
         beside = request.num_tokens - 1 - computed
-        sequence.synchronous = beside > 0 and self.lone.may_load(request.request_id, ready)
+        sequence.synchronous = beside > 0 and self.within_step.may_load(request, ready)
         if sequence.synchronous:
             return min(tokens, beside), False
         return tokens, tokens > 0
@@ -151,7 +153,7 @@ class SchedulerHalf:
         while True:
             ready, pending = self._native.match(sequence.handle, first, count)
             late = time.monotonic() >= deadline
-            if not pending or late or not self.lone.is_alone(request_id):
+            if not pending or late or not self.within_step.is_alone(request_id):
                 return ready, pending
             time.sleep(LONE_POLL_SECONDS)
 
@@ -178,7 +180,8 @@ class SchedulerHalf:
         synchronous = sequence is not None and sequence.synchronous
         load = Load(request.request_id, targets, count, self._whole_loads, synchronous)
         if synchronous:
-            self.lone.loads(request.request_id, {b for table in tables for b in table[first:]})
+            filling = {block for table in tables for block in table[first:]}
+            self.within_step.loads(request, first, filling, count)
         if sequence is not None and self._take_up(sequence, first, load):
             self._loads[sequence.handle] = load
         else:
@@ -203,6 +206,7 @@ class SchedulerHalf:
         loads, self._loads = self._loads, {}
         failed, self._failed = self._failed, []
         self._fences = array("I")
+        self.within_step.begins()
         if plan is None:
             return KVBMMetadata(failed=[*failed, *loads.values()], fence_all=True)
         step = self._begin_timing(output, [*failed, *loads.values()])
@@ -292,10 +296,9 @@ class SchedulerHalf:
                 sequence = self._sequences.get(request_id)
                 if sequence is not None:
                     sequence.refused = True
-                    # After a synchronous load that failed the step has stored nothing.
-                    sequence.stored = 0
-                # Also of one that was aborted in the meantime.
-                self.lone.failed(request_id)
+                # Also of one that was aborted in the meantime. The others' stores were dropped with
+                # the step's.
+                self.offer_again |= self.within_step.failed(request_id)
 
     @guarded(None)
     def _end_timing(self, output: Any, meta: Any) -> None:
@@ -307,7 +310,7 @@ class SchedulerHalf:
     @guarded(None)
     def finished(self, request: Any) -> None:
         """The request is over. A load that was handed out goes on, and is reported."""
-        self.lone.left(request.request_id)
+        self.within_step.left(request.request_id)
         self._pace.left(request.request_id)
         sequence = self._sequences.pop(request.request_id, None)
         if sequence is not None:

@@ -1,4 +1,4 @@
-"""Loads within the step that computes the rest: requests that have the engine to themselves."""
+"""Loads within the step that computes the rest."""
 
 import random
 from array import array
@@ -16,15 +16,17 @@ from harness.runs import play_seeds, seeds
 from harness.shapes import SHAPES
 from test_scheduler import BLOCK, Recorder, blocks, request, step
 
-from swift_kvbm.lone import BYTES_MAX, LoneRequests
 from swift_kvbm.metadata import KVBMMetadata, KVBMWorkerMetadata, Load
 from swift_kvbm.scheduler import SchedulerHalf
+from swift_kvbm.within_step import BYTES_ALONE_MAX, BYTES_BESIDE_MAX, StepLoads
 from swift_kvbm.worker import WorkerHalf
 
 MEBIBYTE = 2**20
 
 
 class Pool:
+    hash_block_size = BLOCK
+
     def __init__(self):
         self.evicted = set()
 
@@ -32,38 +34,80 @@ class Pool:
         self.evicted |= blocks
 
 
-def test_only_a_request_that_is_alone_may_load_within_its_step():
-    lone = LoneRequests(block_bytes=BYTES_MAX // 8)
-    assert not lone.may_load("a", 1), "nobody has said that it is there"
-    lone.entered("a")
-    assert not lone.may_load("a", 1), "there is no block pool that could forget"
-    lone.bind_block_pool(Pool())
-    assert lone.may_load("a", 8)
-    assert not lone.may_load("a", 9), "more than BYTES_MAX"
-    assert not lone.may_load("a", 0)
-    lone.entered("b")
-    assert not lone.may_load("a", 1)
-    lone.left("b")
-    assert lone.may_load("a", 1)
-    lone.bind_block_pool(object())
-    assert not lone.may_load("a", 1), "a block pool that cannot forget single blocks"
+def loads(block_bytes=1):
+    made = StepLoads(block_bytes, BLOCK)
+    made.bind_block_pool(Pool())
+    return made
+
+
+def test_a_load_within_its_step_is_bounded_by_who_waits_for_it():
+    within = StepLoads(BYTES_ALONE_MAX // 8, BLOCK)
+    assert not within.may_load(asking("a"), 1), "nobody has said that it is there"
+    within.entered("a")
+    assert not within.may_load(asking("a"), 1), "there is no block pool that could forget"
+    within.bind_block_pool(Pool())
+    assert within.may_load(asking("a"), 8)
+    assert not within.may_load(asking("a"), 9), "more than BYTES_ALONE_MAX"
+    assert not within.may_load(asking("a"), 0)
+    within.entered("b")
+    most = BYTES_BESIDE_MAX // (BYTES_ALONE_MAX // 8)
+    assert within.may_load(asking("a"), most)
+    assert not within.may_load(asking("a"), most + 1), "more than BYTES_BESIDE_MAX"
+    within.loads(asking("a"), 0, {1}, 1)
+    assert within.may_load(asking("b"), most - 1)
+    assert not within.may_load(asking("b"), most), "others load in this step"
+    within.begins()
+    assert within.may_load(asking("b"), most)
+    within.left("b")
+    assert within.may_load(asking("a"), 8)
+    within.bind_block_pool(object())
+    assert not within.may_load(asking("a"), 1), "a block pool that cannot forget single blocks"
 
 
 def test_no_load_is_synchronous_unless_that_is_switched_on():
-    lone = LoneRequests()
-    lone.bind_block_pool(Pool())
-    lone.entered("a")
-    assert not lone.may_load("a", 1)
+    within = StepLoads()
+    within.bind_block_pool(Pool())
+    within.entered("a")
+    assert not within.may_load(asking("a"), 1)
 
 
-def test_only_the_blocks_of_the_last_synchronous_load_are_forgotten():
-    lone, pool = LoneRequests(1), Pool()
-    lone.bind_block_pool(pool)
-    lone.loads("a", {1, 2})
-    lone.failed("b")
+def test_only_the_blocks_of_the_last_steps_loads_are_forgotten():
+    within = loads()
+    pool = Pool()
+    within.bind_block_pool(pool)
+    within.loads(asking("a"), 0, {1, 2}, 2)
+    within.loads(asking("b"), 0, {3}, 1)
+    within.begins()
+    assert not within.failed("c")
     assert pool.evicted == set()
-    lone.failed("a")
+    assert within.failed("a")
     assert pool.evicted == {1, 2}
+    within.begins()
+    assert not within.failed("b")
+    assert pool.evicted == {1, 2}
+
+
+def test_who_shares_a_load_of_the_coming_step():
+    within = loads()
+    within.loads(asking("a", "pqrs"), 2, {1}, 1)
+    assert within.shares(asking("b", "pqrx"), 3 * BLOCK)
+    assert within.shares(asking("b", "pqr"), 2 * BLOCK), "vLLM may copy a part of that block"
+    assert not within.shares(asking("b", "pqrs"), BLOCK), "it has none of the loaded blocks"
+    assert not within.shares(asking("b", "pqyz"), 4 * BLOCK)
+    within.begins()
+    assert not within.shares(asking("b", "pqrx"), 3 * BLOCK)
+
+
+def test_blocks_may_have_several_hashes():
+    within = StepLoads(1, 2 * BLOCK)
+    within.bind_block_pool(Pool())
+    within.loads(asking("a", "pqrs"), 1, {1}, 1)
+    assert within.shares(asking("b", "pqrs"), 2 * BLOCK)
+    assert not within.shares(asking("b", "pqxy"), 2 * BLOCK)
+
+
+def asking(request_id, hashes="pqrs"):
+    return SimpleNamespace(request_id=request_id, block_hashes=list(hashes))
 
 
 # MARK: In the harness
@@ -78,7 +122,14 @@ def test_requests_that_are_alone_load_within_their_step(make_node, tmp_path):
     assert total["failed_blocks"] == 0
 
 
-def test_among_others_few_do(make_node, tmp_path):
+def test_among_others_they_do_as_well(make_node, tmp_path):
+    node = make_node(host_capacity=16 * MEBIBYTE)
+    total = play_seeds(tmp_path, node.extra, seeds(4, 60), asynchronous=False)
+    assert total["synchronous_loads"] > total["loads"] / 2
+
+
+def test_among_others_none_does_that_would_keep_them_waiting(make_node, tmp_path, monkeypatch):
+    monkeypatch.setattr("swift_kvbm.within_step.BYTES_BESIDE_MAX", 0)
     node = make_node(host_capacity=16 * MEBIBYTE)
     total = play_seeds(tmp_path, node.extra, seeds(4, 60), asynchronous=False)
     assert total["synchronous_loads"] < total["loads"] / 2
@@ -131,9 +182,11 @@ def play_failing(folder, extra, which, patch=None, **options):
 
 # Now and then a second one comes while the first still computes: it must not find what was spoiled.
 PAIRS = {"live_max": 2, "asynchronous": False, "max_num_batched_tokens": 48}
+# Many in one step, of whom some have the same prefix.
+CROWD = {"live_max": 6, "asynchronous": False}
 
 
-@pytest.mark.parametrize("options", [ALONE, PAIRS], ids=["alone", "pairs"])
+@pytest.mark.parametrize("options", [ALONE, PAIRS, CROWD], ids=["alone", "pairs", "crowd"])
 @pytest.mark.parametrize("second_runner", [False, True])
 def test_a_load_that_fails_within_its_step_spoils_nothing(
     make_node, tmp_path, options, second_runner
@@ -183,8 +236,11 @@ def test_what_keeps_a_failed_load_from_harm_is_needed(make_node, tmp_path, patch
     assert error.value.kind == "WrongBytes"
 
 
-def abort_after_failure(folder, extra, patch=None):
-    """A load fails within its step, its request is aborted, and another one asks for the same."""
+def abort_after_failure(folder, extra, patch=None, together=False):
+    """A load fails within its step, its request is aborted, and another one asks for the same.
+
+    Afterwards, or `together` with it.
+    """
     engine = Engine(folder, extra, random.Random(1))
     tokens = Workload(random.Random(2)).bases[0]
 
@@ -200,11 +256,16 @@ def abort_after_failure(folder, extra, patch=None):
         uneven = Uneven(engine.ranks[0], random.Random(3), 0, 1)
         with mock.patch(*patch) if patch else nullcontext():
             engine.add("second", tokens, "", 4)
+            if together:
+                engine.add("third", tokens, "", 1)
             while not uneven.failed:
                 engine.step()
             engine.settle()
             engine.abort("second")
-            serve("third")
+            if not together:
+                engine.add("third", tokens, "", 1)
+            while engine.live():
+                engine.step()
         assert engine.synchronous_loads > 0
         return engine.outputs["first"] == engine.outputs["third"]
     finally:
@@ -219,8 +280,21 @@ def test_vllm_forgets_the_blocks_that_a_failed_load_spoiled(make_node, tmp_path)
     node = make_node(host_capacity=16 * MEBIBYTE)
     assert abort_after_failure(tmp_path, node.extra)
     with pytest.raises(WrongBytes):
-        patch = ("swift_kvbm.lone.LoneRequests.failed", forget_nothing)
+        patch = ("swift_kvbm.within_step.StepLoads.failed", forget_nothing)
         abort_after_failure(tmp_path, node.extra, patch)
+
+
+def share_all(self, request, computed):
+    """Lets a request compute on what another one's load brings in the same step."""
+    return False
+
+
+def test_nobody_computes_on_what_another_load_of_the_same_step_brings(make_node, tmp_path):
+    node = make_node(host_capacity=16 * MEBIBYTE)
+    assert abort_after_failure(tmp_path, node.extra, together=True)
+    with pytest.raises(WrongBytes):
+        patch = ("swift_kvbm.within_step.StepLoads.shares", share_all)
+        abort_after_failure(tmp_path, node.extra, patch, together=True)
 
 
 # MARK: Both halves
@@ -235,7 +309,7 @@ class Native:
     def start_loads(self, plan):
         self.calls.append("load")
 
-    def wait(self, timeout_ms):
+    def wait(self, timeout_ms, idle=False):
         self.calls.append("wait")
 
     def poll(self):
@@ -265,9 +339,10 @@ def test_the_worker_waits_tells_nothing_of_success_and_drops_what_is_spoiled(loa
 
 def alone(tokens):
     half = SchedulerHalf(Recorder(), BLOCK)
-    half.lone = LoneRequests(1)
+    half.within_step = StepLoads(1, BLOCK)
     half.bind_block_pool(Pool())
     one = request(tokens)
+    one.block_hashes = list(range(tokens // BLOCK))
     half.entered(one)
     return half, one
 
