@@ -1,6 +1,7 @@
 """The ways to serve that are compared, each as an engine's settings."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ class Rival:
     plenty: bool = False
     connector: str = ""
     disk: bool = False
-    # Whether no load may be done within the step that computes the rest.
-    asynchronous: bool = False
+    # What it sets of its own.
+    own: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_kvbm(self) -> bool:
@@ -50,7 +51,12 @@ RIVALS = {
         Rival(
             *("kvbm-async", "quarter + swift-kvbm, host, asynchronous loads"),
             connector="KVBM",
-            asynchronous=True,
+            own={"synchronous_loads": "never"},
+        ),
+        Rival(
+            *("kvbm-measured", "quarter + swift-kvbm, host, loads what is faster"),
+            connector="KVBM",
+            own={"load": "measured"},
         ),
         Rival("kvbm-disk", "quarter + swift-kvbm, disk only", connector="KVBM", disk=True),
     )
@@ -120,8 +126,7 @@ def _extra(rival: Rival, sizes: Sizes, folder: Path) -> dict[str, Any]:
             "cpu_bytes_to_use": host * MIB,
         }
     if not rival.disk:
-        own = {"synchronous_loads": "never"} if rival.asynchronous else {}
-        return {"host": {"capacity": f"{host}MiB"}, **own}
+        return {"host": {"capacity": f"{host}MiB"}, **rival.own}
     staging = _whole_mib(max(sizes.longest * STAGING_SHARE, sizes.working_set / PRESSURE))
     return {
         "host": {"capacity": f"{staging}MiB"},
