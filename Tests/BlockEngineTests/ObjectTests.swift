@@ -178,6 +178,21 @@ struct ObjectTests {
     #expect(rig.isShut == false)
   }
 
+  @Test("A store that nobody wants anything of is tried as well, for what it did not answer")
+  func idleTrial() throws {
+    var rig = try makeRig { $0.absentNanoseconds = 0 }
+    try rig.storeAndPut(keys(0..<2), .failure)
+    #expect(rig.isShut && rig.takeObjects().isEmpty)
+    try rig.tick(after: 999)
+    #expect(rig.takeObjects().isEmpty)
+    try rig.tick(after: 1)
+    guard case .look(let look, let records)? = rig.takeObjects().first else { throw RigError() }
+    #expect(records.map(\.key) == [key(1)])
+    try rig.report(look)
+    let isBelieved = rig.believes(1)
+    #expect(!rig.isShut && isBelieved)
+  }
+
   @Test("What is lost on disk comes from the object store")
   func besideDisk() throws {
     var rig = try makeRig(host: 4, disk: 4)

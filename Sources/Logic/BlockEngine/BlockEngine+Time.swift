@@ -15,6 +15,7 @@ extension BlockEngine {
     try beginWrites(now)
     try prefetch(now)
     try beginPuts(now)
+    try tryObjects(now)
   }
 
   private mutating func endStaging(_ now: Time) throws(PoolError) {

@@ -19,6 +19,7 @@ extension Simulation {
     let runtime = Runtime(id: EngineID(engineCount), namespace: models[0])
     // No longer than what may be staged for one request.
     let first = begin(runtime, lengthMax: 4)
+    awaitObjects()
     if let prompt = prompts[first] {
       forget(first)
       shelf?.isHidden = true
@@ -57,6 +58,13 @@ extension Simulation {
   }
 
   // MARK: The object store
+
+  /// A store that answers again is not left alone for ever, though nobody wants anything of it.
+  private mutating func awaitObjects() {
+    // The longest pause is 64 times the first, and what was begun may be late.
+    for _ in 0..<1_000 where engine.isObjectStoreShut { pass() }
+    check(!engine.isObjectStoreShut, "a store that answers again is left alone")
+  }
 
   /// What is stored is found when host memory and disk are lost, and another node can find it.
   private mutating func bringBackFromObjects(_ prompt: Prompt) {

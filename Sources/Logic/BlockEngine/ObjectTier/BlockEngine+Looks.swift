@@ -83,6 +83,15 @@ extension BlockEngine {
     return 0
   }
 
+  /// A store that is left alone is tried though nobody wants anything of it: so it is known when it
+  /// answers again.
+  mutating func tryObjects(_ now: Time) throws(PoolError) {
+    guard isObjectStoreShut, let record = objects!.unanswered, mayAsk(now), hasRoom(for: .look),
+      objects!.asked[record.indexKey] == nil
+    else { return }
+    try ask([record], now)
+  }
+
   /// Asks in operations of as many parts as one can have.
   private mutating func ask(
     _ records: ArraySlice<BlockRecord>, _ now: Time

@@ -10,6 +10,8 @@ struct ObjectBook {
   var asked: [BlockKey: OperationID] = [:]
   /// Whether the store answers.
   var breaker: Breaker
+  /// What the store did not answer last, to be asked for when nobody wants anything of it.
+  var unanswered: BlockRecord?
   /// Host blocks that wait to be put.
   var puts: WriteQueue
 
@@ -36,6 +38,10 @@ extension BlockEngine {
 
   /// Blocks that wait to be put into the object store.
   public var waitingPutCount: Int { objects?.puts.count ?? 0 }
+
+  /// The same, with those that are on their way; and the disk's.
+  public var pendingPutCount: Int { waitingPutCount + operationCounts[.put] }
+  public var pendingDiskWriteCount: Int { writeQueue.count + operationCounts[.write] }
 
   /// Where a block is known to be below host memory: the disk before the object store.
   func source(of name: BlockKey, _ classID: ClassID) -> Source? {
@@ -109,6 +115,7 @@ extension BlockEngine {
     let wasShut = isObjectStoreShut
     if operation.isUnanswered {
       objects?.breaker.failed(id, now.nanoseconds)
+      objects?.unanswered = operation.record
     } else {
       objects?.breaker.answered(id)
     }
