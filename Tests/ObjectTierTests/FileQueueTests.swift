@@ -44,6 +44,27 @@ struct FileQueueTests {
     #expect(memory.content.allSatisfy { $0 == 0xEE })
   }
 
+  @Test("Questions go before gets and gets before puts; in its kind the oldest goes first")
+  func ranks() throws {
+    let (gate, answers) = (Gate(), Answers())
+    let store = try stuckStore(queueLimit: 8, gate: gate, answers)
+    let memory = ObjectMemory(4_096)
+    let (put, get): (ObjectJob.Operation, ObjectJob.Operation) = (
+      .put(from: memory.address, byteCount: 4_096), .get(into: memory.address, byteCount: 4_096)
+    )
+    let order = Mutex<[Int]>([])
+    for (index, operation) in [put, get, .look, put, .remove, .look].enumerated() {
+      let job = ObjectJob(operation, name: sampleName(1), deadline: .max) { outcome in
+        order.withLock { $0.append(index) }
+        answers.callback(index + 1)(outcome)
+      }
+      #expect(store.submit(job))
+    }
+    gate.open()
+    for index in 1...6 { _ = answers.wait(for: index) }
+    #expect(order.withLock { $0 } == [2, 5, 1, 4, 0, 3])
+  }
+
   @Test("A job that comes too late is not begun")
   func late() throws {
     let store = try FileObjectStore(path: directory.path + "/store")

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Jobs that wait for a thread: bounded, first in, first out, each until its deadline at most.
+/// Jobs that wait for a thread: bounded, in order of their ranks, each until its deadline at most.
 final class ObjectQueue: @unchecked Sendable {
   private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let wakeUp = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -43,11 +43,13 @@ final class ObjectQueue: @unchecked Sendable {
     }
   }
 
-  /// The oldest job; waits for one. Nil when the queue is closed.
+  /// The oldest job of the first rank; waits for one. Nil when the queue is closed.
   func next() -> ObjectJob? {
     withLock {
       while jobs.isEmpty && !isClosed { pthread_cond_wait(wakeUp, lock) }
-      return isClosed ? nil : jobs.removeFirst()
+      if isClosed { return nil }
+      let first = jobs.indices.min { jobs[$0].operation.rank < jobs[$1].operation.rank }
+      return first.map { jobs.remove(at: $0) }
     }
   }
 

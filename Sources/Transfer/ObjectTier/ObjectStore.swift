@@ -40,6 +40,21 @@ public struct ObjectJob: Sendable {
   }
 }
 
+extension ObjectJob.Operation {
+  /// Whose turn is first where several jobs wait: lower ones. Somebody may wait for an answer or an
+  /// object, and nobody waits for a put; in its kind first in, first out.
+  var rank: Int {
+    switch self {
+    case .look: 0
+    case .get, .remove: 1
+    case .put: 2
+    }
+  }
+
+  /// The ranks, first to last.
+  static let ranks = 0...2
+}
+
 /// How a job ended.
 public enum ObjectOutcome: Hashable, Sendable {
   /// It was done: the object is stored, in memory, there, or deleted.

@@ -111,7 +111,7 @@ final class S3Worker: @unchecked Sendable {
   private func startDue() {
     let now = MonotonicClock.now
     var kept: [S3Transfer] = []
-    for transfer in waiting {
+    for transfer in inTurn {
       if now >= transfer.job.deadline {
         finish(transfer, transfer.isCleaning ? .missing : .failed(transfer.lastError ?? .timedOut))
       } else if transfer.notBefore <= now && active.count < connectionLimit {
@@ -121,6 +121,14 @@ final class S3Worker: @unchecked Sendable {
       }
     }
     waiting = kept
+  }
+
+  /// What waits, by rank; as it came within one.
+  private var inTurn: [S3Transfer] {
+    guard active.count + waiting.count > connectionLimit else { return waiting }
+    return ObjectJob.Operation.ranks.flatMap { rank in
+      waiting.filter { $0.operation.rank == rank }
+    }
   }
 
   private func start(_ transfer: S3Transfer) {
