@@ -132,6 +132,7 @@ let outer: [Target] = [
     name: "NodeTests",
     dependencies: [
       "KVBMNode", "KVBMLibrary", "CKVBM", "Wire", "BlockEngine", "BlockIdentity", "KVLayout",
+      "HostTier", "ObjectTier",
     ]),
 ]
 

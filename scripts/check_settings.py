@@ -11,7 +11,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ("docs/configuration.md", "docs/testing.md")
-SERVE = "Sources/Service/kvbm/ServeCommand.swift"
+SERVE = (
+    "Sources/Service/kvbm/ServeCommand.swift",
+    "Sources/Service/kvbm/ObjectOptions.swift",
+)
 # Where a variable is read, and how it is spelled there.
 READERS = (
     ("Sources/Service", "*.swift", r'"(KVBM_[A-Z_]+)"'),
@@ -39,7 +42,7 @@ def variables_read() -> set[str]:
 
 def flags_of_serve() -> set[str]:
     """The flags that the command's source declares."""
-    source = (ROOT / SERVE).read_text()
+    source = "\n".join((ROOT / name).read_text() for name in SERVE)
     names = re.findall(r"@(?:Option|Flag)\((?:.|\n)*?\)\n\s+var (\w+)", source)
     return {"--" + re.sub(r"[A-Z]", lambda m: "-" + m[0].lower(), name) for name in names}
 

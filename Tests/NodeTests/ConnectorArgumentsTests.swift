@@ -18,6 +18,17 @@ struct ConnectorArgumentsTests {
         + "\"disk\":{\"path\":\"/var/cache/kvbm\",\"capacity\":\"200GiB\"}}}")
   }
 
+  @Test("An object store is passed on, and a place that is none is refused")
+  func object() throws {
+    var arguments = ConnectorArguments()
+    arguments.objectURL = "s3://bucket/kv"
+    try arguments.validate()
+    #expect(arguments.json.hasSuffix("{\"object\":{\"url\":\"s3://bucket/kv\"}}}"))
+    arguments.objectURL = "bucket"
+    let error = #expect(throws: ConfigurationError.self) { try arguments.validate() }
+    #expect(error?.description.contains("file:///directory or s3://bucket/prefix") == true)
+  }
+
   @Test("Text is quoted, whatever it holds")
   func quoting() {
     var arguments = ConnectorArguments()
@@ -58,6 +69,9 @@ struct ConnectorArgumentsTests {
     arguments.host = ByteSize("1GiB")
     let both = #expect(throws: ConfigurationError.self) { try arguments.validate() }
     #expect(both?.remedy.hasPrefix("alone") == true)
+    arguments = ConnectorArguments()
+    (arguments.node, arguments.objectURL) = ("unix:/run/kvbm.sock", "file:///d")
+    #expect(throws: ConfigurationError.self) { try arguments.validate() }
     arguments = ConnectorArguments()
     arguments.node = "/run/kvbm.sock"
     let bare = #expect(throws: ConfigurationError.self) { try arguments.validate() }

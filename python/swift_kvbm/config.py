@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from swift_kvbm import object_settings
 from swift_kvbm.keys import key_source
 from swift_kvbm.log import once
 from swift_kvbm.sizes import format_size, parse_size
@@ -47,6 +48,7 @@ _VARIABLES = {
     "disk.driver": "KVBM_DISK_DRIVER",
     "disk.encryption": "KVBM_DISK_ENCRYPTION",
     "keys": "KVBM_KEYS",
+    **object_settings.VARIABLES,
     "retention.share": "KVBM_RETENTION_SHARE",
     "retention.pins": "KVBM_RETENTION_PINS",
     "node": "KVBM_NODE",
@@ -58,11 +60,12 @@ _VARIABLES = {
     "load": "KVBM_LOAD",
 }
 # What a node is told, and nobody else.
-_NODE_SECTIONS = ("host.", "disk.", "retention.")
+_NODE_SECTIONS = ("host.", "disk.", "object.", "retention.")
 # What a section looks like, for messages.
 _EXAMPLES = {
     "host": '{"capacity": "20GiB"}',
     "disk": '{"path": "/var/cache/kvbm", "capacity": "200GiB"}',
+    "object": object_settings.EXAMPLE,
     "retention": '{"share": "25%"}',
 }
 # Read elsewhere: by the node itself, to find binaries, and by tests.
@@ -105,6 +108,8 @@ class Settings:
     disk_encryption: str = DISK_ENCRYPTIONS[0]
     # A file, or "env:" and a variable's name; never the keys themselves.
     keys: str | None = None
+    # The store that nodes share; None: there is none.
+    object_store: object_settings.ObjectSettings | None = None
     # What requests may call worth more and pin, in hundredths of a tier; None: the node's default.
     retention_share: int | None = None
     retention_pins: int | None = None
@@ -120,6 +125,7 @@ class Settings:
         }
         return {
             **{key: value for key, value in optional.items() if value is not None},
+            **(self.object_store.canonical() if self.object_store else {}),
             "host": AUTOMATIC if self.host_capacity_bytes is None else self.host_capacity_bytes,
             "disk": self.disk_path,
             "disk_capacity": self.disk_capacity_bytes,
@@ -168,6 +174,7 @@ def parse_settings(extra: Mapping[str, Any], environment: Mapping[str, str]) -> 
         disk_driver=_choice(flat, "disk.driver", DISK_DRIVERS),
         disk_encryption=encryption,
         keys=key_source(_text(flat, "keys"), environment, {"disk.encryption": encryption}),
+        object_store=object_settings.parse_object(flat),
     )
 
 

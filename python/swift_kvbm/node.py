@@ -50,6 +50,8 @@ def node_command(settings: Settings, path: str) -> list[str]:
             command += ["--disk-encryption", settings.disk_encryption]
     if settings.keys is not None:
         command += ["--keys", settings.keys]
+    if settings.object_store is not None:
+        command += settings.object_store.flags()
     for tier, eviction in (("host", settings.host_eviction), ("disk", settings.disk_eviction)):
         if eviction is not None:
             command += [f"--{tier}-eviction", eviction]

@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from harness.objects import Server
 
 from swift_kvbm.node import node_binary
-
-ROOT = Path(__file__).resolve().parents[2]
-SERVER_PYTHON = ROOT / "build/venv-object/bin/python"
 
 
 def find_object(
@@ -33,41 +31,15 @@ def find_object(
     return next(item for item in findings if item["check"] == "object")
 
 
-class Server:
-    """The S3 server of the Swift tests, and who may use its bucket."""
-
-    def __init__(self, directory: Path) -> None:
-        assert SERVER_PYTHON.exists(), "run scripts/setup.sh venv-object"
-        script = ROOT / "Tests/ObjectTierTests/s3_server.py"
-        self.process = subprocess.Popen(
-            [SERVER_PYTHON, script, directory, "tls"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout
-        port, key, secret = self.process.stdout.readline().split()
-        self.url = f"https://127.0.0.1:{port}"
-        self.environment = {
-            "AWS_ACCESS_KEY_ID": key,
-            "AWS_SECRET_ACCESS_KEY": secret,
-            "AWS_CA_BUNDLE": str(directory / "ca.pem"),
-            "AWS_REGION": "us-east-1",
-        }
-
-    def check(self, bucket: str = "kvbm-test", **changes: str) -> dict[str, str]:
-        """The finding about a bucket, with other variables where wanted."""
-        arguments = ("--object", f"s3://{bucket}/kv", "--object-endpoint", self.url)
-        return find_object(*arguments, **{**self.environment, **changes})
-
-    def stop(self) -> None:
-        """Ends it: with its input it has nothing to serve for."""
-        self.process.communicate(timeout=60)
+def check(server: Server, bucket: str = "kvbm-test", **changes: str) -> dict[str, str]:
+    """The finding about a bucket, with other variables where wanted."""
+    arguments = ("--object", f"s3://{bucket}/kv", "--object-endpoint", server.url)
+    return find_object(*arguments, **{**server.environment, **changes})
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    started = Server(tmp_path)
+    started = Server(tmp_path, tls=True)
     yield started
     started.stop()
 
@@ -105,12 +77,12 @@ def test_a_place_that_is_none_is_named(binaries):
 
 
 def test_a_bucket_is_fine_or_says_what_is_wrong(binaries, server, tmp_path):
-    assert server.check()["level"] == "OK"
+    assert check(server)["level"] == "OK"
     wrong = {
-        "SignatureDoesNotMatch": server.check(AWS_SECRET_ACCESS_KEY="wrong"),
-        "there is no bucket nobodys": server.check(bucket="nobodys"),
-        "certificate": server.check(AWS_CA_BUNDLE=""),
-        "no credentials": server.check(AWS_SECRET_ACCESS_KEY="", HOME=str(tmp_path)),
+        "SignatureDoesNotMatch": check(server, AWS_SECRET_ACCESS_KEY="wrong"),
+        "there is no bucket nobodys": check(server, bucket="nobodys"),
+        "certificate": check(server, AWS_CA_BUNDLE=""),
+        "no credentials": check(server, AWS_SECRET_ACCESS_KEY="", HOME=str(tmp_path)),
     }
     for words, found in wrong.items():
         assert found["level"] == "FAIL" and words in found["text"], found

@@ -41,9 +41,13 @@ def prompts(count: int = 5) -> list[list[int]]:
     return [beginnings[index % 2] + end for index, end in enumerate(ends)]
 
 
-def connector(disk: Path | None = None, **changes: Any) -> dict[str, Any]:
+def connector(
+    disk: Path | None = None, store: dict[str, Any] | None = None, **changes: Any
+) -> dict[str, Any]:
     """What a user writes."""
     extra: dict[str, Any] = {"host": {"capacity": "64MiB"}}
+    if store is not None:
+        extra["object"] = store
     if disk is not None:
         extra["disk"] = {"path": str(disk), "capacity": "1GiB"}
     return {
@@ -117,6 +121,29 @@ def test_llama_from_host_memory_and_after_a_restart_from_disk(
     for answers in restarted:
         same(answers, plain[0])
     assert cached(restarted[0]) > 0.8 * sum(len(tokens) // 32 * 32 for tokens in prompts())
+    wait_for_no_node(private_runtime)
+
+
+def test_what_another_machines_engine_has_stored_comes_from_the_shared_store(
+    binaries, models, tmp_path, private_runtime
+):
+    model = make_model(models, "llama")
+    store = {"url": f"file://{tmp_path}/shared"}
+    passes, output = run(
+        tmp_path,
+        model,
+        "first",
+        connector=connector(store=store),
+        fresh=FRESH_FIRST[:2],
+    )
+    assert "not covered" not in output and cached(passes[0]) == 0
+    wait_for_no_node(private_runtime)
+    # A node without a disk that ends leaves nothing behind but what it has put.
+    again, _ = run(tmp_path, model, "again", connector=connector(store=store), fresh=FRESH_LAST)
+    assert cached(again[0]) > 0.8 * sum(len(tokens) // 32 * 32 for tokens in prompts())
+    assert cached(again[1]) == 0
+    for answers in again:
+        same(answers, passes[0])
     wait_for_no_node(private_runtime)
 
 

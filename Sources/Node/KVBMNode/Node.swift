@@ -31,6 +31,8 @@ public final class Node: @unchecked Sendable {
   private var lastConnection: UInt64 = 0
   /// When to end, and whether the node is about to.
   var lifetime: NodeLifetime
+  /// Whether the object store was said not to answer.
+  var objectWatch = ObjectWatch()
   private var listenerToken: UInt64 = 0
   /// Answers scrapers, where configured so and possible.
   private(set) var metrics: MetricsServer?
@@ -93,6 +95,7 @@ public final class Node: @unchecked Sendable {
       disk = "disk \(capacity) in \(store.directory)"
       for warning in store.warnings { NodeLog.warning(warning) }
     }
+    if let object = configuration.object { disk += ", objects in \(object.url)" }
     if let failure = core.diskFailure { NodeLog.error(failure) }
     NodeLog.info("kvbm \(NodeVersion.text) serves at \(claim.path): host \(host), \(disk)")
   }

@@ -16,6 +16,8 @@ public struct NodeConfiguration: Sendable {
   public var disk: Disk?
   /// What protects slots outside host memory, and reveals them; nil where nothing is protected.
   public var keys: KeyRing?
+  /// The object store (G4) that it shares with other nodes, if there is one.
+  public var object: Object?
   /// What leaves each tier when it is full.
   public var eviction = Eviction()
   /// Bytes of memory that are left to the machine and the cgroup.
@@ -114,6 +116,7 @@ public struct NodeConfiguration: Sendable {
           remedy: "at least \(ByteSize(bytes: Self.writeBudgetBytesMin)) a day, or absent")
       }
     }
+    if let object { try object.validate() }
     try Self.checkCount("linger", lingerSeconds, 0...86_400)
     try Self.checkCount("staging-timeout", stagingMilliseconds, 0...600_000)
     try Self.checkCount("drain-timeout", drainSeconds, 0...3_600)
@@ -121,7 +124,8 @@ public struct NodeConfiguration: Sendable {
     try Self.checkCount("retention.pins", pinPercent, 0...100)
   }
 
-  private static func checkCapacity(_ key: String, _ bytes: Int) throws(ConfigurationError) {
+  /// - Throws: Where a tier would be too small for anything.
+  static func checkCapacity(_ key: String, _ bytes: Int) throws(ConfigurationError) {
     guard bytes >= capacityBytesMin else {
       throw ConfigurationError(
         key: key, value: ByteSize(bytes: bytes).description,
@@ -129,7 +133,8 @@ public struct NodeConfiguration: Sendable {
     }
   }
 
-  private static func checkCount(
+  /// - Throws: Where a number is out of its range.
+  static func checkCount(
     _ key: String, _ value: Int, _ range: ClosedRange<Int>
   ) throws(ConfigurationError) {
     guard range.contains(value) else {

@@ -5,7 +5,7 @@ import Protection
 import Synchronization
 import Wire
 
-/// The engine under its lock, and the disk store whose outcomes it hears.
+/// The engine under its lock, and the stores whose outcomes it hears.
 ///
 /// Any thread may enter through `state`; nothing under the lock waits or does I/O.
 final class NodeCore: Sendable {
@@ -17,6 +17,8 @@ final class NodeCore: Sendable {
   let startedAt: Time
   /// The disk tier's store, if there is one; its own threads carry out reads and writes.
   let store: DiskStore?
+  /// Who carries out what is wanted of the object store, if there is one.
+  let objects: ObjectRunner?
   /// The node's one lock.
   let state: Mutex<NodeState>
   /// Why a tier has less than it was given, by tier; said in the log when it begins and when it
@@ -26,7 +28,7 @@ final class NodeCore: Sendable {
   /// Why the disk tier was left out at the start, if it was.
   let diskFailure: String?
 
-  /// Opens the disk store, if there is one, and makes an engine.
+  /// Opens the disk store, if there is one, begins to open the object store, and makes an engine.
   init(_ configuration: NodeConfiguration) throws(NodeError) {
     self.configuration = configuration
     startedAt = Clock.now
@@ -37,7 +39,9 @@ final class NodeCore: Sendable {
     self.diskFailure = diskFailure
     self.outcomes = outcomes
     self.store = store
+    objects = try Self.openObjects(configuration, outcomes)
     var limits = Limits()
+    Self.limit(&limits, for: configuration.object)
     limits.stagingNanoseconds = UInt64(configuration.stagingMilliseconds) * 1_000_000
     limits.loadDecision = configuration.loadDecision
     limits.retentionPercent = configuration.retentionPercent
@@ -56,7 +60,7 @@ final class NodeCore: Sendable {
     // So that the first prompts that the disk has are weighed as well.
     let trialReads = (store?.trialReads ?? []).map { ($0.bytes, $0.nanoseconds) }
     engine.note(trialReads: trialReads, now: startedAt)
-    state = Mutex(NodeState(engine: engine, store: store))
+    state = Mutex(NodeState(engine: engine, store: store, objects: objects))
     outcomes.core.withLock { $0 = self }
   }
 
@@ -115,6 +119,12 @@ final class NodeCore: Sendable {
     }
   }
 
+  /// A part of an operation on the object store has ended; on a thread of the store's.
+  fileprivate func ended(object ticket: UInt64, part: Int, _ end: ObjectEnd) {
+    let now = Clock.now
+    state.withLock { $0.ended(ticket, part, end, now) }
+  }
+
   /// Notes that a tier cannot grow, or, with nil, that it can again.
   func note(shortfall: String?, of tier: Tier) {
     let previous = shortfalls.withLock { shortfalls in
@@ -130,18 +140,27 @@ final class NodeCore: Sendable {
     shortfalls.withLock { $0.values.sorted() } + (diskFailure.map { [$0] } ?? [])
   }
 
-  /// Takes no more disk work; what was begun is carried out and told before this returns.
+  /// Takes no more work for the stores; what was begun on disk is carried out and told before this
+  /// returns.
   func closeStore() {
     store?.close()
+    closeObjects()
     outcomes.core.withLock { $0 = nil }
   }
 }
 
-/// Carries outcomes from the store, which exists first, to the core that opened it.
-private final class OutcomeRelay: Sendable {
+/// Carries outcomes from the stores, which exist first, to the core that opened them.
+final class OutcomeRelay: Sendable {
+  /// Nil before it is made and after its end: nobody hears then.
   let core = Mutex<NodeCore?>(nil)
 
+  /// The outcome of a read or write.
   func deliver(_ ticket: UInt64, _ outcome: DiskOutcome) {
     core.withLock { $0 }?.ended(ticket, outcome)
+  }
+
+  /// The end of a part of an operation on the object store.
+  func deliver(object ticket: UInt64, part: Int, _ end: ObjectEnd) {
+    core.withLock { $0 }?.ended(object: ticket, part: part, end)
   }
 }

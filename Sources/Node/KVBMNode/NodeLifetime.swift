@@ -62,6 +62,9 @@ extension Node {
     let (pendingWrites, fault) = core.state.withLock { state in
       state.engine.tick(now)
       state.settle(now: now)
+      // What cannot be opened is said by whoever opens it.
+      let isShut = state.engine.isObjectStoreShut && state.objects?.keeper.store != nil
+      objectWatch.note(isShut ? state.objectShortfall : nil)
       return (state.engine.pendingWriteCount, state.engine.fault)
     }
     if let fault {

@@ -32,7 +32,8 @@ extension NodeState {
     if let refusal = engine.refusal {
       return RequestJournal.Missing(
         position: firstPosition + coveredCount, key: keys[coveredCount], group: nil,
-        windowTokens: nil, cause: .slower(refusal))
+        windowTokens: nil,
+        cause: .slower(refusal, isObject: isOnlyObject(keys[coveredCount], entry)))
     }
     let search = ShortfallSearch(windows: entry.places.map(\.windowBlocks))
     let (group, index) = search.place(coveredCount: coveredCount, askedCount: keys.count) {
@@ -52,7 +53,16 @@ extension NodeState {
     if presence.contains(.host) { return .heldBack }
     if presence.contains(.arriving) { return .arriving }
     if presence.contains(.disk) { return .onDisk }
+    if presence.contains(.object) { return .inObjectStore }
+    if presence.contains(.asked) { return .asked }
     return .gone(host: past(of: key, group, .host), disk: past(of: key, group, .disk))
+  }
+
+  /// Whether of all tiers only the object store has some group's block.
+  private func isOnlyObject(_ key: BlockKey, _ entry: NamespaceEntry) -> Bool {
+    entry.places.indices.contains { group in
+      engine.presence(of: key, group: group, in: entry.id) == .object
+    }
   }
 
   private func past(of key: BlockKey, _ group: Int, _ tier: Tier) -> RequestJournal.Past {

@@ -19,16 +19,19 @@ struct NodeState: ~Copyable {
   var sessionCount = 0
   /// Who carries out reads and writes; a full queue refuses and never waits.
   let store: DiskStore?
+  /// Who carries out puts, gets and looks, likewise.
+  let objects: ObjectRunner?
   /// Effects that are being handed out.
   private var drained: [Effect] = []
-  /// Outcomes of jobs that no driver took, to be told to the engine.
-  private var refused: [OperationID] = []
+  /// Parts of jobs that no driver took, to be told to the engine.
+  private var refused: [(operation: OperationID, part: Int)] = []
   /// Which blocks have left or were not let in, and which requests asked for what.
   var removals = RemovalJournal()
   var refusals = RefusalJournal()
   var requests = RequestJournal()
   /// What the drivers said, by kind, for the log and the counters.
   var diskFaults = DiskFaults()
+  var objectFaults = ObjectFaults()
   /// What became of extents, for the counters.
   var hostExtents = ExtentCounters()
   var diskExtents = ExtentCounters()
@@ -38,9 +41,10 @@ struct NodeState: ~Copyable {
   var transfers = TransferLog()
 
   /// A state without classes and namespaces.
-  init(engine: consuming BlockEngine, store: DiskStore?) {
+  init(engine: consuming BlockEngine, store: DiskStore?, objects: ObjectRunner?) {
     self.engine = engine
     self.store = store
+    self.objects = objects
   }
 
   /// Carries out what the engine wants, and shows `visit` what is for the asker.
@@ -56,7 +60,9 @@ struct NodeState: ~Copyable {
       }
       let failures = refused
       refused.removeAll(keepingCapacity: true)
-      for operation in failures { engine.completed(operation, part: 0, .failure, now: now) }
+      for (operation, part) in failures {
+        engine.completed(operation, part: part, .failure, now: now)
+      }
     } while !engine.effects.isEmpty
   }
 
@@ -65,14 +71,21 @@ struct NodeState: ~Copyable {
   ) {
     switch effect {
     case .read(let operation, let record, let source, let target):
-      if !read(operation, record, source, target) { refused.append(operation) }
+      if !read(operation, record, source, target) { refused.append((operation, 0)) }
     case .write(let operation, let record, let source, let target):
-      if !write(operation, record, source, target, now) { refused.append(operation) }
+      if !write(operation, record, source, target, now) { refused.append((operation, 0)) }
+    case .put(let operation, let record, let source):
+      if !put(operation, record, source, now) { refused.append((operation, 0)) }
+    case .get(let operation, let record, let target):
+      if !get(operation, record, target, now) { refused.append((operation, 0)) }
+    case .look(let operation, let records):
+      for (part, record) in records.enumerated() where !look(operation, part, record, now) {
+        refused.append((operation, part))
+      }
     case .offload, .onboard: visit(effect)
     case .removed(let tier, let record, let reason): removals.note(tier, record, reason, now)
     case .refused(let tier, let record, let reason): refusals.note(tier, record, reason, now)
-    // There is no object store without a number of its keys to remember.
-    case .get, .put, .look, .loadEnded, .stored: break
+    case .loadEnded, .stored: break
     }
   }
 
@@ -96,6 +109,17 @@ struct NodeState: ~Copyable {
     guard let store, let (entry, shape, place) = diskPlace(of: record, at: target) else {
       return false
     }
+    return store.write(
+      ticket: operation.rawValue, extent: place.extent, slot: place.slot,
+      from: slotClass(source).memory.slot(source.block.slot.index),
+      description: description(of: record, in: source, entry, shape, now))
+  }
+
+  /// What the header of a host block's copy says.
+  func description(
+    of record: BlockRecord, in source: BlockRef, _ entry: NamespaceEntry, _ shape: BlockShape,
+    _ now: Time
+  ) -> SlotDescription {
     var description = SlotDescription(
       namespace: entry.namespace, key: record.key, group: UInt16(record.group), shape: shape)
     description.parentKey = record.parentKey
@@ -106,9 +130,7 @@ struct NodeState: ~Copyable {
     description.note(
       engine.retention(of: source), now: now, unixNow: description.createdUnixNanoseconds)
     description.producer = entry.producer
-    return store.write(
-      ticket: operation.rawValue, extent: place.extent, slot: place.slot,
-      from: slotClass(source).memory.slot(source.block.slot.index), description: description)
+    return description
   }
 
   /// Where a block lies or will lie on disk, with what its header says; nil when that cannot be.
@@ -122,9 +144,11 @@ struct NodeState: ~Copyable {
     return (entry, shape, place)
   }
 
-  private func slotClass(_ block: BlockRef) -> SlotClass { classes[Int(block.classID.rawValue)] }
+  /// The class of a block's slot.
+  func slotClass(_ block: BlockRef) -> SlotClass { classes[Int(block.classID.rawValue)] }
 
-  private func entry(of record: BlockRecord) -> NamespaceEntry? {
+  /// The namespace of a block; nil for one that is not known here.
+  func entry(of record: BlockRecord) -> NamespaceEntry? {
     let number = Int(record.namespace.rawValue)
     return number < namespaceOfID.count ? namespaces[namespaceOfID[number]] : nil
   }

@@ -20,8 +20,15 @@ extension RequestJournal.Cause {
     case .onDisk:
       return "it is on disk, but not staged: the staging budget, the limit of reads, or the "
         + "request's time to wait is used up"
-    case .slower(let refusal):
-      let way = refusal.tier == .host ? "in host memory" : "on disk"
+    case .inObjectStore:
+      return "it is in the object store, but not fetched: the staging budget, the limit of gets, "
+        + "or the request's time to wait is used up"
+    case .asked:
+      return "the object store was asked for it, and did not answer within the request's time to "
+        + "wait"
+    case .slower(let refusal, let isObject):
+      let below = isObject ? "in the object store" : "on disk"
+      let way = refusal.tier == .host ? "in host memory" : below
       let (load, compute) = (refusal.loadNanoseconds, refusal.computeNanoseconds)
       return "it is \(way), but slower than computing: \(Self.milliseconds(load)) to "
         + "\(refusal.tier == .host ? "load" : "read and load"), "

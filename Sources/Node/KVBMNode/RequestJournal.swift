@@ -48,8 +48,12 @@ struct RequestJournal {
     case arriving
     /// On disk, and not staged.
     case onDisk
-    /// There, and slower than computing.
-    case slower(LoadRefusal)
+    /// In the object store, and not fetched.
+    case inObjectStore
+    /// The object store was asked for it, and has not answered.
+    case asked
+    /// There, and slower than computing; whether only the object store has it.
+    case slower(LoadRefusal, isObject: Bool)
     /// Nowhere; with what is remembered of it in each tier.
     case gone(host: Past, disk: Past)
   }

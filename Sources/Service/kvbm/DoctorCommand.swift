@@ -19,11 +19,12 @@ struct DoctorCommand: ParsableCommand {
   @Option(
     help: """
       Shared store to check: file:///directory (made a store if empty) or s3://bucket/prefix. An \
-      object of 1 MiB is put, got, compared and deleted.
+      object of 1 MiB is put, got, compared and deleted. [KVBM_OBJECT_URL]
       """)
   var object: String?
 
-  @Option(help: "Where the bucket is, if not at Amazon's: https://host:port.")
+  @Option(
+    help: "Where the bucket is, if not at Amazon's: https://host:port. [KVBM_OBJECT_ENDPOINT]")
   var objectEndpoint: String?
 
   @Option(help: "Keys of encrypted blocks: a file, or env:NAME for a variable. [KVBM_KEYS]")
@@ -42,6 +43,8 @@ struct DoctorCommand: ParsableCommand {
   @Flag(help: "Print JSON.")
   var json = false
 
+  private var objectURL: String? { object ?? Environment.text("KVBM_OBJECT_URL") }
+
   private static let pythonTimeoutRange = 1...3_600
 
   /// Checks what can be before anything is looked at.
@@ -54,7 +57,7 @@ struct DoctorCommand: ParsableCommand {
         "--python-timeout is \(pythonTimeout); it must be \(range.lowerBound) to "
           + "\(range.upperBound)")
     }
-    if objectEndpoint != nil && object?.hasPrefix("s3://") != true {
+    if objectEndpoint != nil && objectURL?.hasPrefix("s3://") != true {
       throw ValidationError("--object-endpoint belongs to --object s3://bucket/prefix")
     }
   }
@@ -72,7 +75,10 @@ struct DoctorCommand: ParsableCommand {
     if let path = disk ?? Environment.text("KVBM_DISK_PATH") {
       report(DiskFacts.probe(path).findings)
     }
-    if let object { report([ObjectFinding.check(url: object, endpoint: objectEndpoint)]) }
+    if let url = objectURL {
+      let endpoint = objectEndpoint ?? Environment.text("KVBM_OBJECT_ENDPOINT")
+      report([ObjectFinding.check(url: url, endpoint: endpoint)])
+    }
     if let source = keys ?? Environment.text("KVBM_KEYS") {
       report(KeysFinding.check(source: source))
     }

@@ -10,7 +10,7 @@ import Synchronization
 struct ServeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "serve",
-    abstract: "Run a node: host memory and disk for the engines of this machine.",
+    abstract: "Run a node: host memory, disk and object store for the engines of this machine.",
     discussion: """
       Engines attach over the socket. Every flag has a variable: --host-capacity is \
       KVBM_HOST_CAPACITY; a flag wins. Sizes are written "512MiB", "20GB" or as a count of bytes.
@@ -78,6 +78,9 @@ struct ServeCommand: ParsableCommand {
 
   @Option(help: "Keys for that: a file, or env:NAME for a variable. [KVBM_KEYS]")
   var keys: String?
+
+  @OptionGroup
+  var object: ObjectOptions
 
   @Option(help: "Milliseconds a request waits for blocks from disk. [KVBM_STAGING_TIMEOUT]")
   var stagingTimeout: Int?
@@ -172,6 +175,7 @@ struct ServeCommand: ParsableCommand {
       hostCapacityBytes: try host.resolved(reserveBytes: reserveBytes).bytes, disk: disk)
     configuration.hostReserveBytes = reserveBytes
     configuration.keys = try Keys.read(keys)
+    configuration.object = try object.resolved()
     if let choice = try hostEviction ?? Environment.eviction("KVBM_HOST_EVICTION") {
       configuration.eviction.host = choice
     }

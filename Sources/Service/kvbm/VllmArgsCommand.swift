@@ -20,6 +20,9 @@ struct VllmArgsCommand: ParsableCommand {
   @Option(help: "Directory and size of the disk tier, DIR:SIZE.")
   var disk: String?
 
+  @Option(help: "Object store that nodes share, file:///DIR or s3://BUCKET/PREFIX.")
+  var object: String?
+
   @Option(help: "Attach to a node that runs by itself, as in unix:/run/user/1000/kvbm.sock.")
   var node: String?
 
@@ -34,6 +37,7 @@ struct VllmArgsCommand: ParsableCommand {
     do throws(ConfigurationError) {
       if let host { arguments.host = try hostSize(host) }
       if let disk { arguments.disk = try usable(ConnectorArguments.Disk(disk)) }
+      arguments.objectURL = object
       arguments.node = node
       arguments.weightsID = weightsId
       try arguments.validate()

@@ -27,6 +27,9 @@ public struct ObjectSweep: Hashable, Sendable {
   public var removedBytes = 0
   /// Temporary files, a day old and more, that were deleted.
   public var temporaryCount = 0
+
+  /// Nothing found, nothing done.
+  public init() {}
 }
 
 extension FileObjectStore {

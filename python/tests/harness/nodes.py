@@ -25,6 +25,7 @@ class Node:
         disk_capacity: int = 64 * 2**20,
         environment: dict[str, str] | None = None,
         prefix: list[str] | None = None,
+        flags: list[str] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.socket = str(folder / "node.sock")
@@ -33,6 +34,7 @@ class Node:
         self.command += ["--host-capacity", str(host_capacity)]
         if disk is not None:
             self.command += ["--disk-path", str(disk), "--disk-capacity", str(disk_capacity)]
+        self.command += flags or []
         self.environment = {**os.environ, **(environment or {})}
         self.process: subprocess.Popen[bytes] | None = None
         _running.append(self)

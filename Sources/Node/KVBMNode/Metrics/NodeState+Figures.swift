@@ -12,8 +12,12 @@ extension NodeState {
       transfers.began(operation, .read, bytes: bytes(of: target), now)
     case .write(let operation, _, _, let target):
       transfers.began(operation, .write, bytes: bytes(of: target), now)
+    case .put(let operation, _, let source):
+      transfers.began(operation, .put, bytes: bytes(of: source), now)
+    case .get(let operation, _, let target):
+      transfers.began(operation, .get, bytes: bytes(of: target), now)
     case .removed(let tier, _, let reason): removalCounts.note(tier, reason)
-    case .get, .put, .look, .refused, .stored, .loadEnded: break
+    case .look, .refused, .stored, .loadEnded: break
     }
   }
 

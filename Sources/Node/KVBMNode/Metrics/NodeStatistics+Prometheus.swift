@@ -21,6 +21,7 @@ extension NodeStatistics {
     }
     text.family("pending_writes", .gauge, "Blocks that are to be written to disk.")
     text.sample("pending_writes", Double(pendingWrites))
+    addObject(to: &text)
     text.family("slots", .gauge, "Slots by state.")
     for tier in tiers {
       for (state, count) in tier.states {
@@ -52,6 +53,16 @@ extension NodeStatistics {
     return text.lines.joined(separator: "\n")
   }
 
+  private func addObject(to text: inout PrometheusText) {
+    guard let object else { return }
+    text.family("object_store", .gauge, "How the node stands with the object store.")
+    text.sample("object_store", 1, [("state", object.state)])
+    text.family("pending_puts", .gauge, "Blocks that are to be put into the object store.")
+    text.sample("pending_puts", Double(object.pendingPuts))
+    text.family("object_store_bytes", .gauge, "What the last sweep found there, of all nodes.")
+    text.sample("object_store_bytes", Double(object.bytes))
+  }
+
   private func addRemovals(to text: inout PrometheusText) {
     guard let removals else { return }
     text.family("removed_blocks_total", .counter, "Blocks that left a tier, by reason.")
@@ -77,11 +88,19 @@ extension NodeStatistics {
     ("disk", "policy", "writes_not_admitted"), ("disk", "orphan", "writes_orphaned"),
     ("disk", "budget", "writes_over_budget"), ("disk", "queue", "writes_dropped"),
     ("disk", "exhausted", "disk_exhausted"),
+    ("object", "queue", "puts_dropped"), ("object", "lapsed", "puts_lapsed"),
+    ("object", "failed", "puts_failed"), ("object", "late", "puts_timed_out"),
   ]
 
   private func addLatencies(to text: inout PrometheusText) {
     guard let latencies else { return }
     let moving = latencies.filter { $0.what != "match" }
+    let fetched = counters["blocks_fetched"] ?? 0
+    let staged = [("disk", (counters["blocks_staged"] ?? 0) - fetched), ("object", fetched)]
+    text.family("staged_blocks_total", .counter, "Blocks for requests, by the tier that had them.")
+    for (tier, count) in staged {
+      text.sample("staged_blocks_total", Double(count), [("tier", tier)])
+    }
     text.family("transferred_bytes_total", .counter, "Bytes that were moved, by way.")
     for way in moving { text.sample("transferred_bytes_total", Double(way.bytes), way.labels) }
     text.family("transferred_blocks_total", .counter, "Blocks that were moved, by way.")

@@ -41,7 +41,7 @@ public struct NodeStatistics: Codable, Sendable {
 
   /// How often something was done, and how long it took.
   public struct LatencyFigures: Codable, Sendable {
-    /// "match", "store", "load", "read" or "write".
+    /// "match", "store", "load", "read", "write", "get" or "put".
     public var what: String
     /// Bytes and blocks that it moved; 0 for a match.
     public var bytes: Int
@@ -99,6 +99,8 @@ public struct NodeStatistics: Codable, Sendable {
   public var diskDriver: String?
   /// How slots on disk are encrypted, and with which key; nil where they are not.
   public var diskEncryption: String?
+  /// The object store; nil without one.
+  public var object: ObjectReport?
 
   /// The same as one JSON object, keys in order.
   public var json: String {
@@ -122,6 +124,7 @@ public struct NodeStatistics: Codable, Sendable {
       "disk   \(ByteSize(bytes: diskExtentBytes)) of \(ByteSize(bytes: diskCapacityBytes)), "
         + "\(pendingWrites) blocks to be written" + Self.words(diskEviction),
     ]
+    lines += object?.lines ?? []
     lines += admissionLines
     for tier in tiers {
       lines.append(
@@ -181,6 +184,7 @@ extension NodeCore {
       for (name, value) in state.diskFaults.protection.named { counters["disk_" + name] = value }
       state.addCounters(to: &counters)
       var degraded = shortfalls
+      if let shortfall = state.objectShortfall { degraded.append(shortfall) }
       if let fault = state.engine.fault { degraded.append("engine: \(fault)") }
       return NodeStatistics(
         version: NodeVersion.text, pid: Int(getpid()),
@@ -191,14 +195,15 @@ extension NodeCore {
         diskExtentBytes: diskExtentBytes,
         hostEviction: configuration.eviction.host.rawValue,
         diskEviction: configuration.disk.map { _ in configuration.eviction.disk.rawValue },
-        pendingWrites: state.engine.pendingWriteCount,
+        pendingWrites: state.engine.pendingDiskWriteCount,
         tiers: state.tierStatistics(hasDisk: store != nil), counters: counters,
         degraded: degraded, removals: state.removalStatistics, latencies: state.latencyStatistics,
         speeds: SpeedFigures(state.engine),
         hostAdmission: configuration.hostAdmission.rawValue,
         diskAdmission: configuration.disk?.admission.rawValue,
         diskWriteBudgetBytes: configuration.disk?.writeBudgetBytes,
-        diskDriver: store?.driverName, diskEncryption: configuration.diskEncryption)
+        diskDriver: store?.driverName, diskEncryption: configuration.diskEncryption,
+        object: state.objectReport(url: configuration.object?.url))
     }
   }
 
@@ -220,6 +225,7 @@ extension NodeState {
     counters["requested_tokens"] = matches.requestedTokens
     counters["matched_blocks"] = matches.matchedBlocks
     counters["matched_tokens"] = matches.matchedTokens
+    addObjectCounters(to: &counters)
     for (name, value) in hostExtents.named { counters["host_" + name] = value }
     for (name, value) in diskExtents.named { counters["disk_" + name] = value }
   }

@@ -4,7 +4,8 @@ import BlockEngine
 public struct SpeedFigures: Codable, Sendable {
   /// A way: a transfer takes the fixed time, and its queue at so many bytes a second.
   public struct Path: Codable, Sendable {
-    /// "read", from disk to host memory, or "load", from there to a device.
+    /// "read", from disk to host memory, "get", from the object store, or "load", from host memory
+    /// to a device.
     public var way: String
     /// The engine that loads.
     public var engine: Int?
@@ -32,6 +33,7 @@ public struct SpeedFigures: Codable, Sendable {
   /// What an engine has learnt.
   init(_ engine: borrowing BlockEngine) {
     paths = [Path("read", engine.diskFigures)]
+    if engine.limits.objectKeyLimit > 0 { paths.append(Path("get", engine.objectFigures)) }
     prefills = []
     for (id, figures) in engine.engineFigures {
       paths.append(Path("load", figures.host, engine: Int(id.rawValue)))

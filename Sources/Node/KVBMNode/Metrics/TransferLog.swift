@@ -15,6 +15,10 @@ struct TransferLog {
     case read
     /// Host memory to disk.
     case write
+    /// Object store to host memory.
+    case get
+    /// Host memory to object store.
+    case put
   }
 
   /// What is known of a kind.
@@ -72,6 +76,8 @@ struct TransferLog {
     case .load: 1
     case .read: 2
     case .write: 3
+    case .get: 4
+    case .put: 5
     }
   }
 }

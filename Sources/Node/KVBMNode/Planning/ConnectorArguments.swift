@@ -1,4 +1,5 @@
 import FoundationEssentials
+import ObjectTier
 
 /// What vLLM's `--kv-transfer-config` has to say for this connector.
 public struct ConnectorArguments: Hashable, Sendable {
@@ -40,6 +41,8 @@ public struct ConnectorArguments: Hashable, Sendable {
   public var host: ByteSize?
   /// The disk tier, if there is one.
   public var disk: Disk?
+  /// The object store that nodes share, if there is one.
+  public var objectURL: String?
   /// A node that somebody else runs, as `unix:/path`.
   public var node: String?
   /// What names the weights instead of a digest.
@@ -60,15 +63,19 @@ public struct ConnectorArguments: Hashable, Sendable {
     if weightsID == "" {
       throw ConfigurationError(key: "--weights-id", value: "", remedy: "a text that is not empty")
     }
+    if let objectURL, (try? ObjectLocation(url: objectURL)) == nil {
+      throw ConfigurationError(
+        key: "--object", value: objectURL, remedy: "file:///directory or s3://bucket/prefix")
+    }
     guard let node else { return }
     guard node.hasPrefix("unix:/"), node.utf8.count > "unix:/".utf8.count else {
       throw ConfigurationError(
         key: "--node", value: node, remedy: "\"unix:\" and an absolute path")
     }
-    if host != nil || disk != nil {
+    if host != nil || disk != nil || objectURL != nil {
       throw ConfigurationError(
         key: "--node", value: node,
-        remedy: "alone: the running node has its own capacities; leave --host and --disk out")
+        remedy: "alone: the running node has its own tiers; leave --host, --disk and --object out")
     }
   }
 
@@ -81,6 +88,7 @@ public struct ConnectorArguments: Hashable, Sendable {
         "\"disk\":{\"path\":\(Self.quoted(disk.path)),"
           + "\"capacity\":\(Self.quoted(disk.capacity.exactText))}")
     }
+    if let objectURL { extra.append("\"object\":{\"url\":\(Self.quoted(objectURL))}") }
     if let node { extra.append("\"node\":\(Self.quoted(node))") }
     if let weightsID { extra.append("\"weights_id\":\(Self.quoted(weightsID))") }
     return "{\"kv_connector\":\"KVBMConnector\",\"kv_connector_module_path\":\"swift_kvbm.vllm\","

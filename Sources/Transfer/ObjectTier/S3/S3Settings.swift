@@ -21,6 +21,9 @@ public struct S3Settings: Sendable {
   /// libcurl's file name.
   var library = "libcurl.so.4"
 
+  /// Whether a text can be an endpoint.
+  public static func isEndpoint(_ text: String) -> Bool { (try? S3Endpoint.parse(text)) != nil }
+
   /// A bucket with the defaults.
   public init(bucket: String, prefix: String = "") {
     self.bucket = bucket
@@ -56,7 +59,9 @@ struct S3Endpoint: Hashable, Sendable {
   }
 
   /// A port that is the scheme's own is left out, as in the Host header.
-  private static func parse(_ endpoint: String) throws(ObjectError) -> (String, String) {
+  ///
+  /// - Throws: `badSetting`.
+  static func parse(_ endpoint: String) throws(ObjectError) -> (String, String) {
     var text = endpoint[...]
     while text.hasSuffix("/") { text.removeLast() }
     for (scheme, port) in [("https://", ":443"), ("http://", ":80")] where text.hasPrefix(scheme) {
