@@ -5,7 +5,8 @@ import Glibc
 /// the others help it to complete them.
 ///
 /// 1. Its threads start with it. 2. Jobs wait in one bounded queue; reads go first, for requests
-/// wait for them, and only a quarter as many writes as reads are with the device at a time.
+/// wait for them, and only a quarter as many writes as reads are with the device at a time, fewer
+/// while it has reads.
 /// 3. `shutdown` ends it; without that it ends, in the same way, at the last reference.
 ///
 /// `prepare` runs on the ring's thread; `complete`, which proves what was read, on any of them.

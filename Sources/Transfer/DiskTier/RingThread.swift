@@ -11,6 +11,9 @@ struct RingThread: ~Copyable {
     /// Of each kind.
     let reads: Int
     let writes: Int
+    /// While a read is with the device as well: what it has to do first is a part of each read's
+    /// time.
+    let writesBesideReads: Int
     /// As much as one operation moves, in whole pages: less than the kernel's own limit.
     let pieceBytes: Int
 
@@ -18,6 +21,7 @@ struct RingThread: ~Copyable {
     init(depth: Int, pieceBytes: Int) {
       reads = min(max(1, depth), 1024)
       writes = max(1, reads / 4)
+      writesBesideReads = max(1, writes / 4)
       self.pieceBytes = pieceBytes
     }
 
@@ -60,7 +64,9 @@ struct RingThread: ~Copyable {
   }
 
   private var canRead: Bool { readCount < limits.reads }
-  private var canWrite: Bool { writeCount < limits.writes }
+  private var canWrite: Bool {
+    writeCount < (readCount > 0 ? limits.writesBesideReads : limits.writes)
+  }
 
   /// Opens the ring and tells so, then serves until the queue is closed and nothing is left.
   consuming func run(_ start: RingStart) {

@@ -3,7 +3,7 @@ import Glibc
 
 /// A driver of a few threads, each carrying out one job at a time with `pread` and `pwrite`.
 ///
-/// 1. Its threads start with it. 2. Jobs wait in one bounded queue, first in, first out.
+/// 1. Its threads start with it. 2. Jobs wait in one bounded queue, reads before writes.
 /// 3. `shutdown` ends it; without that it ends, in the same way, at the last reference.
 public final class ThreadPoolDriver: DiskDriver {
   private let queue: JobQueue
@@ -16,11 +16,15 @@ public final class ThreadPoolDriver: DiskDriver {
   ///
   /// - Throws: `system` when a thread cannot be started; none is left running then.
   public init(threadCount: Int = 2, queueLimit: Int = 256) throws(DiskTierError) {
-    queue = JobQueue(limit: max(1, queueLimit))
+    let threadCount = min(max(1, threadCount), 64)
+    queue = JobQueue(limit: max(1, queueLimit), threadCount: threadCount)
     threads = ThreadGroup()
-    for index in 0..<min(max(1, threadCount), 64) {
+    for index in 0..<threadCount {
       let code = threads.start(name: "kvbm-disk-\(index)") { [queue] in
-        while let job = queue.next() { Self.carryOut(job) }
+        while let job = queue.next() {
+          Self.carryOut(job)
+          queue.ended(job)
+        }
       }
       guard code == 0 else {
         shutdown()
