@@ -46,7 +46,7 @@ let logic: [Target] = [
     path: "Sources/Testing/KVBMReplay", swiftSettings: [checks]),
 ]
 
-/// Transfer: bytes and their places.
+/// Transfer: bytes and their places; and the campaigns that cut power and processes off.
 let transfer: [Target] = [
   .target(
     name: "KVLayout", dependencies: ["CSlotFormat", "CXXH3", "BlockIdentity"],
@@ -64,6 +64,9 @@ let transfer: [Target] = [
     name: "ObjectTier",
     dependencies: ["CCurl", "CLinux", "CSHA256", "DiskTier", "KVLayout", "BlockIdentity"],
     path: "Sources/Transfer/ObjectTier"),
+  .target(
+    name: "KVBMCampaigns", dependencies: ["DiskTier", "KVLayout", "BlockIdentity", "KVBMTesting"],
+    path: "Sources/Testing/KVBMCampaigns"),
 ]
 
 let coreTests: [Target] = [
@@ -74,7 +77,7 @@ let coreTests: [Target] = [
   .testTarget(name: "BlockEngineTests", dependencies: ["BlockEngine", "KVBMTesting"]),
   .testTarget(
     name: "KVLayoutTests",
-    dependencies: ["KVLayout", "BlockIdentity", "CSlotFormat", "KVBMTesting"]),
+    dependencies: ["KVLayout", "BlockIdentity", "CSlotFormat", "CXXH3", "KVBMTesting"]),
   .testTarget(
     name: "ProtectionTests",
     dependencies: ["Protection", "KVLayout", "BlockIdentity", "KVBMTesting"]),
@@ -82,7 +85,7 @@ let coreTests: [Target] = [
     name: "TierTests",
     dependencies: [
       "HostTier", "DiskTier", "KVLayout", "BlockIdentity", "CLinux", "CSlotFormat", "KVBMTesting",
-      "Protection",
+      "Protection", "KVBMCampaigns",
     ]),
   .testTarget(
     name: "ObjectTierTests",
@@ -107,8 +110,7 @@ let outer: [Target] = [
     name: "KVBMCommand",
     dependencies: [
       "KVBMNode", "DiskTier", "KVLayout", "Protection", "Wire", "BlockEngine", "BlockPolicy",
-      "KVBMReplay", "KVBMTesting",
-      "PoolBenchmarks", "TierBenchmarks",
+      "KVBMReplay", "KVBMTesting", "KVBMCampaigns", "PoolBenchmarks", "TierBenchmarks",
       .product(name: "ArgumentParser", package: "swift-argument-parser"),
     ], path: "Sources/Service/kvbm"),
   .target(name: "CAllocations", path: "Benchmarks/Allocations"),

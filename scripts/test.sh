@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # All test suites, one after the other, each with a time budget. What fails does not stop the rest.
 #
-#   test.sh [SUITE ...]   lint swift simulate python thread address, all of them by default;
-#                         releases, instructions
+#   test.sh [SUITE ...]   lint swift simulate campaigns python thread address, all of them by
+#                         default; releases, instructions
 #
 # KVBM_FULL=1 takes more seeds and longer runs, and these two as well. The last line counts every
 # test of every suite.
@@ -12,8 +12,8 @@ reports=build/reports
 full=${KVBM_FULL:-0}
 # Seconds that a suite should take at most from a clean clone, builds included, on two cores.
 declare -A budget=(
-  [lint]=60 [swift]=300 [simulate]=120 [python]=600 [thread]=240 [address]=240 [releases]=900
-  [instructions]=60
+  [lint]=60 [swift]=300 [simulate]=120 [campaigns]=60 [python]=600 [thread]=240 [address]=240
+  [releases]=900 [instructions]=60
 )
 
 command_of() {
@@ -23,6 +23,7 @@ command_of() {
     instructions) echo scripts/instructions.sh ;;
     swift) echo scripts/test_swift.sh ;;
     simulate) echo scripts/test_simulate.sh ;;
+    campaigns) echo scripts/test_campaigns.sh ;;
     python) echo scripts/test_python.sh ;;
     thread | address) echo "scripts/test_sanitizer.sh $1" ;;
     *) die "no suite $1; there are: ${!budget[*]}" ;;
@@ -52,7 +53,7 @@ trap '[[ -z $running ]] || kill -TERM "$running" 2>/dev/null; exit 130' INT TERM
 rm -rf "$reports"
 mkdir -p "$reports"
 suites=("$@")
-[[ $# -gt 0 ]] || suites=(lint swift simulate python thread address)
+[[ $# -gt 0 ]] || suites=(lint swift simulate campaigns python thread address)
 [[ $# -gt 0 || $full == 0 ]] || suites+=(releases instructions)
 for suite in "${suites[@]}"; do command_of "$suite" >/dev/null; done
 for suite in "${suites[@]}"; do run_suite "$suite"; done

@@ -31,6 +31,8 @@ ADMISSIONS = ("all", "seen-twice")
 PRIORITY_ADMISSION = re.compile(r"priority:([1-9][0-9]?|100)")
 # Who reads and writes the disk; the first one is the default.
 DISK_DRIVERS = ("auto", "io_uring", "threads")
+# When a written block counts as durable; the first one is the default.
+DISK_FLUSHES = ("never", "each")
 WRITE_BUDGET_MIN_BYTES = 2**30
 # What is done to blocks on disk; the first one is the default.
 DISK_ENCRYPTIONS = ("none", "aes-256-gcm")
@@ -49,6 +51,7 @@ _VARIABLES = {
     "disk.encryption": "KVBM_DISK_ENCRYPTION",
     "keys": "KVBM_KEYS",
     **object_settings.VARIABLES,
+    "disk.flush": "KVBM_DISK_FLUSH",
     "retention.share": "KVBM_RETENTION_SHARE",
     "retention.pins": "KVBM_RETENTION_PINS",
     "node": "KVBM_NODE",
@@ -110,6 +113,7 @@ class Settings:
     keys: str | None = None
     # The store that nodes share; None: there is none.
     object_store: object_settings.ObjectSettings | None = None
+    disk_flush: str = DISK_FLUSHES[0]
     # What requests may call worth more and pin, in hundredths of a tier; None: the node's default.
     retention_share: int | None = None
     retention_pins: int | None = None
@@ -135,6 +139,7 @@ class Settings:
             "disk_write_budget": self.disk_write_budget_bytes,
             "disk_driver": self.disk_driver,
             "disk_encryption": self.disk_encryption,
+            "disk_flush": self.disk_flush,
         }
 
 
@@ -175,6 +180,7 @@ def parse_settings(extra: Mapping[str, Any], environment: Mapping[str, str]) -> 
         disk_encryption=encryption,
         keys=key_source(_text(flat, "keys"), environment, {"disk.encryption": encryption}),
         object_store=object_settings.parse_object(flat),
+        disk_flush=_choice(flat, "disk.flush", DISK_FLUSHES),
     )
 
 

@@ -48,6 +48,7 @@ def node_command(settings: Settings, path: str) -> list[str]:
         command += ["--disk-driver", settings.disk_driver]
         if settings.disk_encryption != "none":
             command += ["--disk-encryption", settings.disk_encryption]
+        command += ["--disk-flush", settings.disk_flush]
     if settings.keys is not None:
         command += ["--keys", settings.keys]
     if settings.object_store is not None:

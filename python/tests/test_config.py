@@ -156,6 +156,7 @@ def test_what_comes_into_a_tier_is_a_setting_of_its_node(tmp_path):
     disk = {"path": str(tmp_path), "capacity": "1GiB"}
     plain = parse_settings({"disk": disk}, {})
     limits = {"admission": "seen-twice", "write_budget": "500GiB", "driver": "threads"}
+    limits["flush"] = "each"
     limited = parse_settings({"disk": {**disk, **limits}}, {})
     assert limited.disk_write_budget_bytes == 500 * 2**30
     assert limited.canonical() != plain.canonical()
@@ -165,16 +166,20 @@ def test_what_comes_into_a_tier_is_a_setting_of_its_node(tmp_path):
     assert command[command.index("--host-admission") + 1] == "priority:100"
     environment = {"KVBM_DISK_ADMISSION": "seen-twice", "KVBM_DISK_WRITE_BUDGET": "500GiB"}
     environment["KVBM_DISK_DRIVER"] = "threads"
+    environment["KVBM_DISK_FLUSH"] = "each"
     assert parse_settings({"disk": disk}, environment) == limited
     # A key wins, also with what is the default.
-    limits = {"admission": "all", "write_budget": 0, "driver": "auto"}
+    limits = {"admission": "all", "write_budget": 0, "driver": "auto", "flush": "never"}
     assert parse_settings({"disk": {**disk, **limits}}, environment) == plain
     command = node_command(plain, "/run/node.sock")
     assert command[command.index("--disk-admission") + 1] == "all"
     assert command[command.index("--disk-write-budget") + 1] == "0"
     assert command[command.index("--disk-driver") + 1] == "auto"
+    assert command[command.index("--disk-flush") + 1] == "never"
     with pytest.raises(ValueError, match='disk.driver.*"auto", "io_uring" or "threads"'):
         parse_settings({"disk": {**disk, "driver": "uring"}}, {})
+    with pytest.raises(ValueError, match='disk.flush.*"never" or "each"'):
+        parse_settings({"disk": {**disk, "flush": "always"}}, {})
 
 
 def test_blocks_on_disk_are_encrypted_with_keys_of_a_file_or_a_variable(tmp_path, monkeypatch):

@@ -47,6 +47,7 @@ def test_the_command_line_is_the_settings(monkeypatch):
         *("--host-admission", "all", "--disk-path", "/d", "--disk-capacity", "4096"),
         *("--disk-admission", "seen-twice", "--disk-write-budget", "0"),
         *("--disk-driver", "auto"),
+        *("--disk-flush", "never"),
         *("--load", "always", "--parent-started"),
     ]
 

@@ -50,6 +50,8 @@ public struct NodeConfiguration: Sendable {
     public var capacityBytes: Int
     /// Who reads and writes.
     public var driver = DiskOptions.Driver.auto
+    /// When a written block counts as durable.
+    public var flush = DiskOptions.Flush.never
     /// Threads that read, write and check what was read, 1 to 64.
     public var threadCount = 2
     /// Reads that are with the device at a time, 1 to 1024.

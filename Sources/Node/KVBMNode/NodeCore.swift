@@ -70,6 +70,7 @@ final class NodeCore: Sendable {
     guard let disk = configuration.disk else { return nil }
     var options = DiskOptions()
     options.driver = disk.driver
+    options.flush = disk.flush
     options.threadCount = disk.threadCount
     options.queueDepth = disk.queueDepth
     options.protector = configuration.keys.map { Protector(keys: $0, form: disk.encryption) }

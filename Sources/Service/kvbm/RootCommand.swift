@@ -9,7 +9,7 @@ struct RootCommand: ParsableCommand {
     subcommands: [
       ServeCommand.self, StatusCommand.self, ExplainCommand.self, InspectCommand.self,
       VerifyCommand.self, KeygenCommand.self, VllmArgsCommand.self, PlanCommand.self,
-      ReplayCommand.self,
-      SimulateCommand.self, BenchCommand.self, DoctorCommand.self, VersionCommand.self,
+      ReplayCommand.self, SimulateCommand.self, CampaignCommand.self, BenchCommand.self,
+      DoctorCommand.self, VersionCommand.self,
     ])
 }

@@ -65,6 +65,11 @@ struct ServeCommand: ParsableCommand {
     transform: DiskOptions.Driver.parse)
   var diskDriver: DiskOptions.Driver?
 
+  @Option(
+    help: "Flush what is written, \(DiskOptions.Flush.remedy). [KVBM_DISK_FLUSH]",
+    transform: DiskOptions.Flush.parse)
+  var diskFlush: DiskOptions.Flush?
+
   @Option(help: "Threads that read, write and check. [KVBM_DISK_THREADS]")
   var diskThreads: Int?
 
@@ -150,6 +155,9 @@ struct ServeCommand: ParsableCommand {
     }
     if let driver = try diskDriver ?? DiskOptions.Driver.variable("KVBM_DISK_DRIVER") {
       disk?.driver = driver
+    }
+    if let flush = try diskFlush ?? DiskOptions.Flush.variable("KVBM_DISK_FLUSH") {
+      disk?.flush = flush
     }
     if let threads = try diskThreads ?? Environment.integer("KVBM_DISK_THREADS") {
       disk?.threadCount = threads

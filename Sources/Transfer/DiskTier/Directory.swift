@@ -80,6 +80,13 @@ package enum Directory {
     }
     // The name itself: without this it may be gone after a power loss, which costs a rewrite.
     let parent = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-    if let directory = try? FileHandle.openReadOnly(parent) { fsync(directory.fd) }
+    _ = flushNames(parent)
+  }
+
+  /// Has the device keep the names in a directory; 0, or the errno.
+  @Sendable
+  static func flushNames(_ path: String) -> Int32 {
+    guard let directory = try? FileHandle.openReadOnly(path) else { return errno }
+    return fsync(directory.fd) == 0 ? 0 : errno
   }
 }

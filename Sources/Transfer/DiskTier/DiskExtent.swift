@@ -11,6 +11,8 @@ public struct DiskExtent: Sendable {
 
   /// The file's path.
   public var path: String { file.path }
+  /// What the file is called.
+  var name: ExtentName { ExtentName(id: id, slotBytes: slotBytes, slotCount: slotCount) }
   /// Bytes of the whole file.
   public var totalBytes: Int { slotBytes * slotCount }
 

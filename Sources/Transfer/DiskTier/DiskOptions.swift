@@ -28,13 +28,16 @@ public struct DiskOptions: Sendable {
   public var threadCount = 2
   /// Jobs that may wait for them.
   public var queueLimit = 256
-  /// Reads that a ring has with the device at a time, 1 to 1024; and a quarter as many writes.
+  /// Reads that a ring has with the device at a time, 1 to 1024; and a quarter as many writes, a
+  /// sixteenth while it has reads.
   public var queueDepth = 32
   /// When a written block counts as durable.
   public var flush = Flush.never
   /// What protects slots on disk, and takes the protection off; nil where there are no keys: then
   /// what is protected is left alone.
   public var protector: Protector?
+  /// Has the device keep the names in a directory; 0, or the errno. Another one in simulations.
+  package var flushNames: @Sendable (_ directory: String) -> Int32 = Directory.flushNames
   /// Whether to go around the page cache where the file system can.
   public var useDirectIO = true
 

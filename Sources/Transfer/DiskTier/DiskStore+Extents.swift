@@ -19,8 +19,11 @@ extension DiskStore {
     do {
       let file = try FileHandle.open(path, create: true, direct: supportsDirectIO)
       try Preallocation.grow(file, to: name.totalBytes, fallocate: supportsFallocate)
+      try keepNames()
       let extent = DiskExtent(name, file: file)
       state.withLock { $0.extents[name.id] = extent }
+      let free = SlotNote(content: SlotNote.free)
+      notes.withLock { $0.enter(name.id, Array(repeating: free, count: name.slotCount)) }
       return extent
     } catch {
       unlink(path)
@@ -45,6 +48,9 @@ extension DiskStore {
     guard unlink(extent.path) == 0 || errno == ENOENT else {
       throw .system(call: "unlink", path: extent.path, errno: errno)
     }
+    notes.withLock { $0.remove(extent.id) }
+    // Back after a loss of power, it would take the room of one that came after it.
+    try keepNames()
     state.withLock { state in
       if state.extents.removeValue(forKey: extent.id) != nil {
         state.committedBytes -= extent.totalBytes
@@ -66,6 +72,15 @@ extension DiskStore {
       // Only a memory of what was written: forgetting costs one more look at the file.
       if state.notedNamespaces.count >= 1024 { state.notedNamespaces.removeAll() }
       state.notedNamespaces.insert(digest)
+    }
+  }
+
+  /// What is flushed into a file is of no use when the file's name is lost.
+  private func keepNames() throws(DiskTierError) {
+    guard options.flush == .each else { return }
+    let code = options.flushNames(layout.extentsPath)
+    guard code == 0 else {
+      throw .system(call: "fsync", path: layout.extentsPath, errno: code)
     }
   }
 

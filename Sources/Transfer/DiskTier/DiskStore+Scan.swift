@@ -26,9 +26,21 @@ public struct ExtentScan: Hashable, Sendable {
   public var unprotectedCount = 0
   /// Slots with a torn or damaged header; they are free.
   public var damagedCount = 0
+  /// What it comes from.
+  public var source = Source.headers
+
+  /// Where a scan has its knowledge from.
+  public enum Source: Hashable, Sendable {
+    /// From all headers.
+    case headers
+    /// From the index that the last run left.
+    case snapshot
+    /// From all headers, since the index said other things of some than they do.
+    case headersAgainstSnapshot
+  }
 
   /// Notes what stands at a slot.
-  fileprivate mutating func add(
+  mutating func add(
     _ slot: Int, _ finding: SlotScanner.Finding, _ protector: Protector?
   ) {
     switch finding {
@@ -57,9 +69,13 @@ extension DiskStore {
   /// - Complexity: O(slots), one page read each, up to 64 beside each other; several extents can be
   ///   scanned beside each other.
   public func scan(_ extent: DiskExtent) -> ExtentScan {
-    var result = ExtentScan()
     let scanner = SlotScanner(
       file: extent.file, slotBytes: extent.slotBytes, fileBytes: Int64(extent.totalBytes))
+    let claims = claims(of: extent)
+    if let claims, let result = believe(claims, extent, scanner) { return result }
+    var result = ExtentScan()
+    if claims != nil { result.source = .headersAgainstSnapshot }
+    var slots = [SlotNote](repeating: SlotNote(content: SlotNote.free), count: extent.slotCount)
     func begin(at slot: Int) -> HeaderBatch? {
       let end = min(slot + Self.scannedBatchCount, extent.slotCount)
       return slot < end ? HeaderBatch(extent, slot..<end, driver) : nil
@@ -73,8 +89,10 @@ extension DiskStore {
         let (page, code) = batch.page(of: slot)
         let finding = scanner.judge(page, code, at: extent.offset(of: slot))
         result.add(slot, finding, options.protector)
+        slots[slot] = notes.withLock { $0.note(finding) }
       }
     }
+    notes.withLock { [slots] in $0.enter(extent.id, slots) }
     raiseWriteSequence(to: result.blocks.lazy.map(\.description.writeSequence).max() ?? 0)
     return result
   }
@@ -83,7 +101,7 @@ extension DiskStore {
   /// takes.
   private static let scannedBatchCount = 32
 
-  private func raiseWriteSequence(to sequence: UInt64) {
+  func raiseWriteSequence(to sequence: UInt64) {
     var current = writeSequence.load(ordering: .relaxed)
     while current < sequence {
       let (exchanged, original) = writeSequence.compareExchange(

@@ -24,8 +24,13 @@ extension DiskStore {
     var sealed = description
     sealed.writeSequence = writeSequence.wrappingAdd(1, ordering: .relaxed).newValue
     let header = sealed
-    let complete: @Sendable (Int32) -> Void = { [completion] code in
-      withExtendedLifetime(extent) { completion(ticket, Self.writeOutcome(code, address.pointer)) }
+    // What a protected slot's header says besides is for the next run to read.
+    let isNoted = protectedWriter == nil
+    let complete: @Sendable (Int32) -> Void = { [completion, notes] code in
+      withExtendedLifetime(extent) {
+        notes.noteWrite(of: header, at: slot, of: extent.id, isNoted: isNoted && code == 0)
+        completion(ticket, Self.writeOutcome(code, address.pointer))
+      }
     }
     if let protectedWriter {
       return protectedWriter.add(
@@ -66,14 +71,17 @@ extension DiskStore {
       DiskJob(
         direction: .read, fd: extent.file.fd, offset: offset, address: address,
         byteCount: extent.slotBytes,
-        complete: { [completion, zeroPage, protector = options.protector] code in
+        complete: { [completion, notes, zeroPage, protector = options.protector] code in
           guard code == 0 else { return completion(ticket, .failure(errno: code)) }
           let bytes = UnsafeMutableRawBufferPointer(
             start: address.pointer, count: extent.slotBytes)
           guard let fault = Protector.fault(of: bytes, expecting: expectation, protector) else {
             return completion(ticket, .success)
           }
-          Self.free(extent, offset, fault, zeroPage)
+          let isFree = Self.free(extent, offset, fault, zeroPage)
+          notes.withLock {
+            $0.set(extent.id, slot, content: isFree ? SlotNote.free : SlotNote.unread)
+          }
           completion(ticket, .corrupt(fault))
         }))
   }
@@ -101,14 +109,15 @@ extension DiskStore {
     }
   }
 
-  /// Zeroes a slot's header page on disk. If that fails as well, the next read finds out again.
+  /// Zeroes a slot's header page on disk; false when it was not. If that fails as well, the next
+  /// read finds out again.
   private static func free(
     _ extent: DiskExtent, _ offset: Int64, _ fault: SlotFault, _ zeroPage: AlignedBuffer
-  ) {
+  ) -> Bool {
     switch fault {
-    case .header(.unsupported), .header(.locked), .header(.empty): return
+    case .header(.unsupported), .header(.locked), .header(.empty): return false
     default: break
     }
-    _ = Transfer.write(extent.file.fd, from: zeroPage.address, count: 4096, at: offset)
+    return Transfer.write(extent.file.fd, from: zeroPage.address, count: 4096, at: offset) == 0
   }
 }

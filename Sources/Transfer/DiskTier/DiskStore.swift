@@ -7,7 +7,8 @@ import Synchronization
 /// 1. `open` takes the directory's lock and lists the extents of earlier runs.
 /// 2. `scan` says what is in them: nothing is kept but the slots, and each stands for itself.
 /// 3. `write` and `read` move single blocks on the driver's threads; outcomes go to the callback.
-/// 4. `close`, or the last reference, carries out what was begun, and lets the lock go.
+/// 4. `close`, or the last reference, carries out what was begun, leaves an index for the next run,
+/// and lets the lock go.
 ///
 /// Which slot holds what, and which is free, is the caller's to know. Safe from any thread.
 public final class DiskStore: Sendable {
@@ -38,11 +39,16 @@ public final class DiskStore: Sendable {
   let completion: Completion
   /// Guards the extents.
   let state: Mutex<State>
+  /// What is at each slot, for the snapshot at the end.
+  let notes = SlotNoteBook()
+  /// What the last run left about its slots, until they are scanned.
+  let snapshot: Mutex<StoreSnapshot?>
   /// The last sequence number that was given to a write or found by a scan.
   let writeSequence: Atomic<UInt64>
   /// What a freed slot begins with.
   let zeroPage = AlignedBuffer(count: 4096)
   private let lock: StoreLock
+  private let hasLeftSnapshot = Atomic<Bool>(false)
 
   /// Bytes that all extents together may have.
   public let capacityBytes: Int
@@ -82,6 +88,7 @@ public final class DiskStore: Sendable {
     trialReads = opening.probe.reads
     warnings = opening.warnings + (warning.map { [$0] } ?? [])
     state = Mutex(opening.state)
+    snapshot = Mutex(opening.snapshot)
     writeSequence = Atomic(opening.firstWriteSequence)
     self.capacityBytes = capacityBytes
     self.options = options
@@ -121,11 +128,14 @@ public final class DiskStore: Sendable {
       completion: completion)
   }
 
-  /// Carries out all reads and writes that were accepted; takes no more.
+  /// Carries out all reads and writes that were accepted, and leaves an index of the slots for the
+  /// next run; takes no more.
   ///
   /// All callbacks have returned when this does. The lock is held until the last reference goes.
   public func close() {
     protectedWriter?.close()
     driver.shutdown()
+    guard !hasLeftSnapshot.exchange(true, ordering: .relaxed) else { return }
+    leaveSnapshot()
   }
 }

@@ -3,7 +3,7 @@ extension DiskOptions {
   ///
   /// - Throws: `noRing` when a ring is demanded and cannot be had; `system` when there are no
   ///   threads.
-  func makeDriver() throws(DiskTierError) -> (any DiskDriver, String?) {
+  package func makeDriver() throws(DiskTierError) -> (any DiskDriver, String?) {
     var warning: String?
     if driver != .threads {
       do {

@@ -43,6 +43,13 @@ final class FileHandle: Sendable {
     }
     return Int64(status.st_size)
   }
+
+  /// When it was last written to, in nanoseconds since 1970; nil when the system does not say.
+  var modified: Int64? {
+    var status = stat()
+    guard fstat(fd, &status) == 0 else { return nil }
+    return Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
+  }
 }
 
 /// One complete transfer between a file and memory, with short ones continued.

@@ -6,7 +6,7 @@ import KVLayout
 /// own.
 struct SlotScanner {
   /// What stands at a slot.
-  enum Finding {
+  enum Finding: Equatable {
     /// The header was read, and says this.
     case header(Result<SlotDescription, HeaderFault>)
     /// The device did not give the header; the errno.

@@ -66,9 +66,13 @@ extension StoreInspector {
   /// A slot that a serving process is just writing looks damaged; so what looks damaged is read
   /// again after a moment.
   ///
-  /// - Parameter progress: called with bytes done and in all, after each slot.
+  /// - Parameters:
+  ///   - recheckMicroseconds: how long that moment is; 0 where nobody writes.
+  ///   - progress: called with bytes done and in all, after each slot.
   /// - Complexity: O(bytes of used slots); memory for one slot.
-  public func verify(progress: (Int64, Int64) -> Void = { _, _ in }) -> VerifyReport {
+  public func verify(
+    recheckMicroseconds: UInt32 = 20_000, progress: (Int64, Int64) -> Void = { _, _ in }
+  ) -> VerifyReport {
     var report = VerifyReport()
     report.warnings = warnings
     let total = extents.reduce(Int64(0)) { $0 + Int64($1.name.totalBytes) }
@@ -77,7 +81,7 @@ extension StoreInspector {
       do {
         let checker = SlotChecker(extent, file: try extent.open(), protector)
         for slot in 0..<extent.name.slotCount {
-          report.add(checker, slot)
+          report.add(checker, slot, recheckMicroseconds)
           done += Int64(extent.name.slotBytes)
           progress(done, total)
         }
@@ -92,10 +96,12 @@ extension StoreInspector {
 }
 
 extension VerifyReport {
-  fileprivate mutating func add(_ checker: SlotChecker, _ slot: Int) {
+  fileprivate mutating func add(
+    _ checker: SlotChecker, _ slot: Int, _ recheckMicroseconds: UInt32
+  ) {
     var finding = checker.check(slot)
-    if case .damage = finding, damageCount < 100 {
-      usleep(20_000)
+    if case .damage = finding, damageCount < 100, recheckMicroseconds > 0 {
+      usleep(recheckMicroseconds)
       finding = checker.check(slot)
     }
     switch finding {

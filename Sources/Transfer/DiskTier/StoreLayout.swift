@@ -16,6 +16,8 @@ struct StoreLayout: Sendable {
   var markerPath: String { directory + "/kvbm-store.json" }
   /// There only while the file system is tried out.
   var probePath: String { directory + "/kvbm-probe" }
+  /// What is in the slots, from when the store was closed to when it is opened.
+  var snapshotPath: String { directory + "/kvbm-index" }
   /// Where the slots are.
   var extentsPath: String { directory + "/extents" }
   /// Where the descriptions of namespaces are.

@@ -10,6 +10,8 @@ struct StoreOpening {
   let marker: StoreMarker
   /// What the file system can do.
   let probe: StoreProbe
+  /// What the last run left about its slots; its file is gone.
+  let snapshot: StoreSnapshot?
   /// The extents that were found.
   var state = DiskStore.State()
   /// What the operator should know.
@@ -25,8 +27,10 @@ struct StoreOpening {
     try Directory.make(layout.directory)
     lock = try StoreLock(path: layout.lockPath)
     (marker, warnings) = try Self.marker(at: layout.markerPath)
+    snapshot = try Self.takeSnapshot(layout, marker, options, &warnings)
     try Directory.make(layout.extentsPath)
     try Directory.make(layout.namespacesPath)
+    if options.flush == .each { try Self.keepNames(layout, options) }
     probe = try StoreProbe(path: layout.probePath, tryDirectIO: options.useDirectIO)
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
@@ -47,6 +51,31 @@ struct StoreOpening {
           + "block is written.")
     }
     try listExtents(capacityBytes: capacityBytes)
+  }
+
+  /// Reads the index of the last run, and deletes it before anything is written: a process that is
+  /// killed leaves none, and a loss of power brings none back.
+  private static func takeSnapshot(
+    _ layout: StoreLayout, _ marker: StoreMarker, _ options: DiskOptions,
+    _ warnings: inout [String]
+  ) throws(DiskTierError) -> StoreSnapshot? {
+    let path = layout.snapshotPath
+    guard let bytes = try Directory.read(path, limit: StoreSnapshot.bytesMax) else { return nil }
+    guard unlink(path) == 0 else { throw .system(call: "unlink", path: path, errno: errno) }
+    guard options.flushNames(layout.directory) == 0 else { return nil }
+    if let snapshot = StoreSnapshot(bytes, storeID: marker.storeID) { return snapshot }
+    warnings.append("\(path) was not readable; the slots are looked at one by one.")
+    return nil
+  }
+
+  /// Has the device keep the names of the store and of what is directly in it.
+  private static func keepNames(
+    _ layout: StoreLayout, _ options: DiskOptions
+  ) throws(DiskTierError) {
+    for path in [layout.directory + "/..", layout.directory, layout.extentsPath] {
+      let code = options.flushNames(path)
+      guard code == 0 else { throw .system(call: "fsync", path: path, errno: code) }
+    }
   }
 
   private static func marker(

@@ -17,6 +17,15 @@ extension SlotHeader {
     return claimed
   }
 
+  /// How long the slot is whose header begins with these bytes, as it says; unproven.
+  ///
+  /// - Parameter page: at least 32 bytes.
+  public static func slotBytes(claimedBy page: UnsafeRawBufferPointer) -> Int? {
+    guard page.count >= 32, hasMagic(page) else { return nil }
+    return Int(
+      exactly: UInt64(littleEndian: page.loadUnaligned(fromByteOffset: 24, as: UInt64.self)))
+  }
+
   /// Reads a header from bytes that may be anything.
   ///
   /// The bytes are copied once and judged in the copy, so others may write to them meanwhile. In

@@ -27,6 +27,8 @@ final class ExtentKeeper: @unchecked Sendable {
   private var scannedBlockCount = 0
   private var otherVersionCount = 0
   private var unusable = UnusableSlots()
+  /// When the scan's progress is said again.
+  private var nextProgress: Time?
   /// When the next extent may change its class, by tier.
   private var nextMove: [Tier: Time] = [:]
   /// Whether several classes shared a tier when one of them was in need the last time.
@@ -140,6 +142,10 @@ final class ExtentKeeper: @unchecked Sendable {
       unscanned.removeFirst()
       let scan = store.scan(extent)
       scannedBlockCount += core.adopt(extent, scan)
+      if scan.source == .headersAgainstSnapshot {
+        NodeLog.warning("\(extent.path): the index that the last run left is wrong; slots count")
+      }
+      sayProgress(store)
       if scan.damagedCount + scan.unreadableCount > 0 {
         NodeLog.warning(
           "\(extent.path): \(scan.damagedCount) slots with a damaged header, "
@@ -160,6 +166,23 @@ final class ExtentKeeper: @unchecked Sendable {
     for line in unusable.lines { NodeLog.warning("disk \(store.directory): \(line)") }
     return true
   }
+
+  /// Says now and then how far a long scan is.
+  private func sayProgress(_ store: DiskStore) {
+    let now = Clock.now
+    guard let next = nextProgress else {
+      nextProgress = now + Self.progressNanoseconds
+      return
+    }
+    guard now >= next, !unscanned.isEmpty else { return }
+    nextProgress = now + Self.progressNanoseconds
+    let total = store.extents.count
+    NodeLog.info(
+      "disk \(store.directory): \(max(0, total - unscanned.count)) of \(total) extents are "
+        + "scanned, \(scannedBlockCount) blocks so far")
+  }
+
+  private static let progressNanoseconds: UInt64 = 2_000_000_000
 
   // MARK: Moves
 
