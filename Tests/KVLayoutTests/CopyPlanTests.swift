@@ -37,6 +37,23 @@ struct CopyPlanTests {
         == target.expectedDevice(
           targetBefore, slot: UnsafeRawBufferPointer(slot.bytes), block: to, firstHead: first))
     #expect(slot.snapshot == stored)
+    for head in first..<first + heads {
+      let bytes = UnsafeRawBufferPointer(
+        start: slot.start + shape.headOffset(head), count: shape.headBytes)
+      let sum = SlotHeader.headChecksum(bytes, key: sampleKey(1), group: 0, head: head)
+      #expect(SlotHeader.checksum(ofHead: head, in: slot.start) == sum)
+    }
+  }
+
+  @Test("Layouts are drawn of which some are summed on the way, and some afterwards")
+  func waysOfSumming() throws {
+    var generator = Random(seed: 1)
+    let counts = try (0..<400).reduce(into: [true: 0, false: 0]) { counts, _ in
+      let shape = try BlockShape.random(&generator)
+      let model = DeviceModel(random: &generator, shape, heads: 1, blocks: 1)
+      counts[try model.plan(firstHead: 0).isSummedOnTheWay]! += 1
+    }
+    #expect(counts.values.allSatisfy { $0 >= 80 }, "\(counts)")
   }
 
   /// Where the payload first differs from the model, or the header elsewhere than it may.

@@ -24,8 +24,8 @@ public enum LoadOutcome: Hashable, Sendable {
 extension CopyPlan {
   /// Copies the rank's heads of a device block into a slot, with their checksums and the key.
   ///
-  /// The checksum is made of the slot's bytes, right after they were written, while they are in the
-  /// processor's cache: it vouches for what is stored.
+  /// The checksum is made of what is written into the slot, on its way there: it vouches for what
+  /// is stored, also when the device's memory changes meanwhile.
   ///
   /// - Parameters:
   ///   - key: the block's key in its sequence, before the group is folded in.
@@ -37,16 +37,9 @@ extension CopyPlan {
     guard deviceBlock >= 0, deviceBlock < deviceBlockCount else { return .noSuchBlock }
     SlotHeader.writeKey(key, group: group, to: slot)
     for head in heads {
-      let target = slot + geometry.shape.headOffset(head)
-      runs.withUnsafeBufferPointer { runs in
-        for run in runs {
-          run.forEachCopy(block: deviceBlock, head: head &- heads.lowerBound, slotHead: target) {
-            device, slot, count in slot.copyMemory(from: device, byteCount: count)
-          }
-        }
-      }
-      let checksum = cxxh3_64(
-        target, geometry.headBytes, SlotHeader.headSeed(key, group: group, head: head))
+      let checksum = copy(
+        .toSlot, block: deviceBlock, head: head, slotHead: slot + geometry.shape.headOffset(head),
+        seed: SlotHeader.headSeed(key, group: group, head: head))
       SlotHeader.writeChecksum(checksum, head: head, to: slot)
     }
     return .stored
@@ -54,8 +47,8 @@ extension CopyPlan {
 
   /// Copies the rank's heads from a slot into a device block, and checks them.
   ///
-  /// The slot is checked after it was copied: bytes that are overwritten meanwhile, by whatever
-  /// fault, are noticed, which a check beforehand would not do. Each checksum is read once.
+  /// What is checked is what was copied: bytes that are overwritten meanwhile, by whatever fault,
+  /// are noticed, which a check beforehand would not do. Each checksum is read once.
   ///
   /// - Parameters:
   ///   - key: the key under which the block was promised.
@@ -71,17 +64,52 @@ extension CopyPlan {
     for head in heads {
       let expected = SlotHeader.checksum(ofHead: head, in: slot)
       let source = UnsafeMutableRawPointer(mutating: slot + geometry.shape.headOffset(head))
-      runs.withUnsafeBufferPointer { runs in
-        for run in runs {
-          run.forEachCopy(block: deviceBlock, head: head &- heads.lowerBound, slotHead: source) {
-            device, slot, count in device.copyMemory(from: slot, byteCount: count)
-          }
-        }
-      }
-      let found = cxxh3_64(
-        source, geometry.headBytes, SlotHeader.headSeed(key, group: group, head: head))
+      let found = copy(
+        .toDevice, block: deviceBlock, head: head, slotHead: source,
+        seed: SlotHeader.headSeed(key, group: group, head: head))
       guard found == expected else { return .damaged(head: head) }
     }
     return .intact
+  }
+
+  private enum Way {
+    case toSlot
+    case toDevice
+  }
+
+  /// Copies a head and makes the checksum of it, in one pass where its runs allow that.
+  @inline(__always)
+  private func copy(
+    _ way: Way, block: Int, head: Int, slotHead: UnsafeMutableRawPointer, seed: UInt64
+  ) -> UInt64 {
+    let head = head &- heads.lowerBound
+    return runs.withUnsafeBufferPointer { runs in
+      if isSummedOnTheWay {
+        var sum = cxxh3_copy()
+        cxxh3_copy_begin(&sum, geometry.headBytes, seed, CXXH3_BEST)
+        for run in runs {
+          run.forEachStrand(block: block, head: head, slotHead: slotHead) {
+            device, deviceStride, slot, slotStride, count in
+            switch way {
+            case .toSlot:
+              cxxh3_copy_runs(&sum, slot, slotStride, device, deviceStride, run.byteCount, count)
+            case .toDevice:
+              cxxh3_copy_runs(&sum, device, deviceStride, slot, slotStride, run.byteCount, count)
+            }
+          }
+        }
+        return cxxh3_copy_end(&sum)
+      }
+      for run in runs {
+        run.forEachCopy(block: block, head: head, slotHead: slotHead) { device, slot, count in
+          switch way {
+          case .toSlot: slot.copyMemory(from: device, byteCount: count)
+          case .toDevice: device.copyMemory(from: slot, byteCount: count)
+          }
+        }
+      }
+      // While the bytes are in the processor's cache.
+      return cxxh3_64(slotHead, geometry.headBytes, seed)
+    }
   }
 }

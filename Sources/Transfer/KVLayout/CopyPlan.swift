@@ -1,4 +1,5 @@
 import BlockIdentity
+import CXXH3
 
 /// How one rank's part of a group's blocks is copied between device memory and slots.
 ///
@@ -19,6 +20,8 @@ public struct CopyPlan: @unchecked Sendable {
   public let heads: Range<Int>
   /// The copies of any head of any block, layers in order.
   let runs: [CopyRun]
+  /// Whether checksums are made while bytes pass through: where runs are whole stripes of XXH3.
+  let isSummedOnTheWay: Bool
 
   /// Checks a device layout and plans its copies.
   ///
@@ -56,6 +59,9 @@ public struct CopyPlan: @unchecked Sendable {
       if runs.isEmpty || !runs[runs.count - 1].merge(run) { runs.append(run) }
     }
     self.runs = runs
+    isSummedOnTheWay =
+      geometry.headBytes >= Int(CXXH3_COPY_BYTES_MIN)
+      && runs.allSatisfy { $0.byteCount % Int(CXXH3_RUN_UNIT) == 0 }
   }
 
   /// Copies of contiguous memory that one block takes, in each direction.

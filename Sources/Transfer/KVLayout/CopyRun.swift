@@ -58,6 +58,23 @@ struct CopyRun: BitwiseCopyable {
     return true
   }
 
+  /// Calls `body` with copies of one head of one block that are equally far apart, as many as there
+  /// are: device address and stride, slot address and stride, how many. All in the slot's order.
+  @inline(__always)
+  func forEachStrand(
+    block: Int, head: Int, slotHead: UnsafeMutableRawPointer,
+    _ body: (UnsafeMutableRawPointer, Int, UnsafeMutableRawPointer, Int, Int) -> Void
+  ) {
+    let device = base + (block &* blockStride &+ head &* headStride)
+    let slot = slotHead + slotOffset
+    guard halfCount > 1 else { return body(device, tokenStride, slot, tokenBytes, tokenCount) }
+    for token in 0..<tokenCount {
+      body(
+        device + token &* tokenStride, halfStride, slot + token &* tokenBytes, byteCount,
+        halfCount)
+    }
+  }
+
   /// Calls `body` with device address and slot address of every copy of one head of one block.
   @inline(__always)
   func forEachCopy(
