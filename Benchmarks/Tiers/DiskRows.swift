@@ -11,6 +11,8 @@ struct DiskRows {
   let repeats: Int
   /// How long one turn lasts.
   let seconds: Double
+  /// What of it.
+  let parts: Set<TierReport.Part>
   /// What the same transfers do in fio; nil when there is none.
   let fio: TierReport.Fio?
   /// Hears of each row.
@@ -22,15 +24,18 @@ struct DiskRows {
 
   /// All rows that a file is enough for. Returns what made that impossible, as a sentence.
   func measure() -> String? {
+    guard !parts.isDisjoint(with: [.disk, .staging, .mixed]) else { return nil }
     var code: Int32 = 0
     guard let file = BenchFile(directory: directory, byteCount: Self.fileBytes, code: &code) else {
       return "\(directory): \(String(cString: strerror(code)))"
     }
-    for slotBytes in [64 << 10, 256 << 10, 1 << 20, 2 << 20] {
+    for slotBytes in parts.contains(.disk) ? [64 << 10, 256 << 10, 1 << 20, 2 << 20] : [] {
       for isRead in [true, false] { measureFlow(file, slotBytes, isRead) }
     }
-    for slotBytes in [64 << 10, 256 << 10] { measureStaging(file, slotBytes) }
-    measureMixed(file)
+    for slotBytes in parts.contains(.staging) ? [64 << 10, 256 << 10] : [] {
+      measureStaging(file, slotBytes)
+    }
+    if parts.contains(.mixed) { measureMixed(file) }
     return nil
   }
 

@@ -3,7 +3,8 @@ import Glibc
 import KVLayout
 
 /// Blocks between device memory (G1) and slots (G2), with checksums, beside `memcpy` of the same
-/// bytes with the same threads.
+/// bytes with the same threads; where a block is in many pieces, beside a loop that was written for
+/// its layout as well.
 enum HostRows {
   /// A layout of device memory.
   private struct Shape {
@@ -33,6 +34,9 @@ enum HostRows {
         report(
           .speed("G1 to G2, \(words)", beside: "memcpy", bench.turns(repeats, bench.store)))
         report(.speed("G2 to G1, \(words)", beside: "memcpy", bench.turns(repeats, bench.load)))
+        guard shape.isTokenMajor else { continue }
+        let turns = bench.turns(repeats, bench.store, beside: bench.storeByHand)
+        report(.speed("G1 to G2, \(words)", beside: "a loop by hand, and XXH3", turns))
       }
     }
   }
@@ -96,17 +100,44 @@ enum HostRows {
       }
     }
 
-    private func plain(_ blocks: Range<Int>) {
+    /// What a plan does, for this layout alone: pieces in the slot's order, then the checksum.
+    func storeByHand(_ blocks: Range<Int>) {
+      let (shape, tokenBytes) = (geometry.shape, geometry.tokenBytes)
+      let layerBytes = geometry.payloadBytes / shape.layerCount
+      for block in blocks {
+        for head in 0..<shape.headCount {
+          let slot = slots.base + block * geometry.slotBytes + shape.headOffset(head)
+          var target = slot
+          for layer in 0..<shape.layerCount {
+            var source = device.base + (layer * blockCount + block) * layerBytes + head * tokenBytes
+            for _ in 0..<shape.blockTokens {
+              memcpy(target, source, tokenBytes)
+              target += tokenBytes
+              source += shape.headCount * tokenBytes
+            }
+          }
+          let bytes = UnsafeRawBufferPointer(start: slot, count: shape.headBytes)
+          let sum = SlotHeader.headChecksum(bytes, key: key, group: 0, head: head)
+          withExtendedLifetime(sum) {}
+        }
+      }
+    }
+
+    func plain(_ blocks: Range<Int>) {
       for block in blocks {
         let offset = block * geometry.payloadBytes
         memcpy(flat.base + offset, device.base + offset, geometry.payloadBytes)
       }
     }
 
-    func turns(_ repeats: Int, _ body: @escaping @Sendable (Range<Int>) -> Void) -> [Turn] {
+    func turns(
+      _ repeats: Int, _ body: @escaping @Sendable (Range<Int>) -> Void,
+      beside yardstick: (@Sendable (Range<Int>) -> Void)? = nil
+    ) -> [Turn] {
+      let yardstick = yardstick ?? plain
       _ = speed(body)
-      _ = speed(plain)
-      return (0..<repeats).map { _ in Turn(value: speed(body), yardstick: speed(plain)) }
+      _ = speed(yardstick)
+      return (0..<repeats).map { _ in Turn(value: speed(body), yardstick: speed(yardstick)) }
     }
 
     /// Bytes a nanosecond, all threads together, each with a part of the blocks.

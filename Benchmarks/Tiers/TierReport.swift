@@ -38,6 +38,20 @@ public struct TierReport {
   /// Runs fio; nil when it does not work.
   public typealias Fio = (FioQuestion) -> FioFigures?
 
+  /// What can be measured by itself.
+  public enum Part: String, CaseIterable, Sendable {
+    /// Between device memory and slots.
+    case copies
+    /// Reads and writes beside fio.
+    case disk
+    /// A request's blocks from disk, checked.
+    case staging
+    /// Reads while writing.
+    case mixed
+    /// A full store's slots at the start.
+    case scan
+  }
+
   /// How much is measured.
   public struct Extent: Sendable {
     /// Turns of a path and its yardstick.
@@ -57,18 +71,21 @@ public struct TierReport {
   ///
   /// - Parameters:
   ///   - directory: on the disk to be measured; needs 1.5 GiB, which are given back.
+  ///   - parts: what of it.
   ///   - fio: how fio is run; nil where there is none.
   /// - Returns: what could not be measured, a sentence each.
   public static func measure(
-    directory: String, _ extent: Extent, fio: Fio?, _ report: (TierRow) -> Void
+    directory: String, _ extent: Extent, parts: Set<Part> = Set(Part.allCases), fio: Fio?,
+    _ report: (TierRow) -> Void
   ) -> [String] {
-    HostRows.measure(repeats: extent.repeats, report)
+    if parts.contains(.copies) { HostRows.measure(repeats: extent.repeats, report) }
     return withoutActuallyEscaping(report) { report in
       let disk = DiskRows(
-        directory: directory, repeats: extent.repeats, seconds: extent.seconds, fio: fio,
-        report: report)
+        directory: directory, repeats: extent.repeats, seconds: extent.seconds, parts: parts,
+        fio: fio, report: report)
       let scan = ScanRow(directory: directory, slotCount: extent.scannedSlots)
-      return [disk.measure(), scan.measure(report)].compactMap { $0 }
+      let isScanned = parts.contains(.scan)
+      return [disk.measure(), isScanned ? scan.measure(report) : nil].compactMap { $0 }
     }
   }
 }

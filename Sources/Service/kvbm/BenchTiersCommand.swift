@@ -17,6 +17,13 @@ struct BenchTiersCommand: ParsableCommand {
   @Option(help: "Directory on the disk to be measured.")
   var directory = "."
 
+  @Option(
+    help: """
+      Measure only this, several times for several: \
+      \(TierReport.Part.allCases.map(\.rawValue).joined(separator: ", ")).
+      """)
+  var part: [TierReport.Part] = []
+
   @Flag(help: "Measure for some seconds: figures to look at, not to keep.")
   var quick = false
 
@@ -30,7 +37,10 @@ struct BenchTiersCommand: ParsableCommand {
     let path = DirectoryFacts.absolute(directory)
     let fio = Fio.isThere ? Fio.run : nil
     if fio == nil { NodeLog.info("fio is not installed: disks are measured without it") }
-    let failures = TierReport.measure(directory: path, quick ? .quick : .full, fio: fio) { row in
+    let parts = part.isEmpty ? Set(TierReport.Part.allCases) : Set(part)
+    let failures = TierReport.measure(
+      directory: path, quick ? .quick : .full, parts: parts, fio: fio
+    ) { row in
       if json { try? printJSON(row) } else { print(row) }
     }
     for failure in failures { NodeLog.error(failure) }
@@ -59,3 +69,5 @@ struct BenchTiersCommand: ParsableCommand {
     return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest)"
   }
 }
+
+extension TierReport.Part: ExpressibleByArgument {}
