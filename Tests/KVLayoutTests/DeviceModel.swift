@@ -108,7 +108,9 @@ extension BlockShape {
     // Halves of whole stripes are copied and summed in one pass, others are not.
     let halfUnit = Int.random(in: 0..<3, using: &generator) == 0 ? 64 : element
     return try BlockShape(
-      headCount: Int.random(in: 1...6, using: &generator),
+      // More than are summed at once as well.
+      headCount: Int.random(in: 0..<12, using: &generator) == 0
+        ? 37 : Int.random(in: 1...6, using: &generator),
       layerCount: Int.random(in: 1...4, using: &generator),
       blockTokens: Int.random(in: 1...5, using: &generator),
       tokenBytes: 2 * halfUnit * Int.random(in: 1...4, using: &generator), elementBytes: element)

@@ -44,10 +44,11 @@ typedef struct {
 } sums128;
 
 INLINE void stripe128(sums128 *sums, const uint8_t *secret, const uint8_t *source,
-                      uint8_t *target) {
+                      uint8_t *target, const int is_streamed) {
   for (int i = 0; i < 4; i++) {
     __m128i data = _mm_loadu_si128((const __m128i *)source + i);
-    if (target) _mm_storeu_si128((__m128i *)target + i, data);
+    if (target && is_streamed) _mm_stream_si128((__m128i *)target + i, data);
+    if (target && !is_streamed) _mm_storeu_si128((__m128i *)target + i, data);
     __m128i mixed = _mm_xor_si128(data, _mm_loadu_si128((const __m128i *)secret + i));
     __m128i product = _mm_mul_epu32(mixed, _mm_shuffle_epi32(mixed, _MM_SHUFFLE(0, 3, 0, 1)));
     __m128i swapped = _mm_shuffle_epi32(data, _MM_SHUFFLE(1, 0, 3, 2));
@@ -72,10 +73,11 @@ typedef struct {
 } sums256;
 
 AVX2 INLINE void stripe256(sums256 *sums, const uint8_t *secret, const uint8_t *source,
-                           uint8_t *target) {
+                           uint8_t *target, const int is_streamed) {
   for (int i = 0; i < 2; i++) {
     __m256i data = _mm256_loadu_si256((const __m256i *)source + i);
-    if (target) _mm256_storeu_si256((__m256i *)target + i, data);
+    if (target && is_streamed) _mm256_stream_si256((__m256i *)target + i, data);
+    if (target && !is_streamed) _mm256_storeu_si256((__m256i *)target + i, data);
     __m256i mixed = _mm256_xor_si256(data, _mm256_loadu_si256((const __m256i *)secret + i));
     __m256i product =
         _mm256_mul_epu32(mixed, _mm256_shuffle_epi32(mixed, _MM_SHUFFLE(0, 3, 0, 1)));
@@ -121,7 +123,7 @@ AVX2 INLINE void scramble256(sums256 *sums, const uint8_t *secret) {
       size_t part = BLOCK_STRIPES - place < count ? BLOCK_STRIPES - place : count;        \
       const uint8_t *key = secret + 8 * place;                                            \
       for (size_t i = 0; i < part; i++) {                                                 \
-        STRIPE(&sums, key + 8 * i, from, to);                                             \
+        STRIPE(&sums, key + 8 * i, from, to, is_streamed);                                \
         from += STRIPE_BYTES;                                                             \
         if (has_target) to += STRIPE_BYTES;                                               \
       }                                                                                   \
@@ -132,7 +134,7 @@ AVX2 INLINE void scramble256(sums256 *sums, const uint8_t *secret) {
         place = 0;                                                                        \
       }                                                                                   \
     }                                                                                     \
-    if (is_last) STRIPE(&sums, secret + LAST_OFFSET, from, to);                           \
+    if (is_last) STRIPE(&sums, secret + LAST_OFFSET, from, to, is_streamed);              \
   }                                                                                       \
   memcpy(copy->sums, &sums, sizeof sums);                                                 \
   copy->place = place;                                                                    \
@@ -145,39 +147,70 @@ AVX2 INLINE void scramble256(sums256 *sums, const uint8_t *secret) {
   cxxh3_copy *copy, uint8_t *target, ptrdiff_t target_stride, const uint8_t *source,   \
       ptrdiff_t source_stride, size_t run_bytes, size_t run_count
 
-INLINE void runs128(PARAMETERS, const int has_target) {
+INLINE void runs128(PARAMETERS, const int has_target, const int is_streamed) {
   RUNS(sums128, stripe128, scramble128);
 }
 
-AVX2 INLINE void runs256(PARAMETERS, const int has_target) {
+AVX2 INLINE void runs256(PARAMETERS, const int has_target, const int is_streamed) {
   RUNS(sums256, stripe256, scramble256);
 }
 
 #define ARGUMENTS copy, target, target_stride, source, source_stride, run_bytes, run_count
 
-static void copy128(PARAMETERS) { runs128(ARGUMENTS, 1); }
-AVX2 static void copy256(PARAMETERS) { runs256(ARGUMENTS, 1); }
-AVX2 static void sum256(PARAMETERS) { runs256(ARGUMENTS, 0); }
+static void copy128(PARAMETERS) { runs128(ARGUMENTS, 1, 0); }
+static void stream128(PARAMETERS) { runs128(ARGUMENTS, 1, 1); }
+AVX2 static void copy256(PARAMETERS) { runs256(ARGUMENTS, 1, 0); }
+AVX2 static void stream256(PARAMETERS) { runs256(ARGUMENTS, 1, 1); }
+AVX2 static void sum256(PARAMETERS) { runs256(ARGUMENTS, 0, 0); }
 
-static int is_wide(const cxxh3_copy *copy) { return copy->level == CXXH3_BEST && has_avx2(); }
+typedef void (*copy_function)(PARAMETERS);
 
-void cxxh3_copy_begin(cxxh3_copy *copy, size_t byte_count, uint64_t seed, enum cxxh3_level level) {
+// Streaming needs targets that are aligned to a register.
+static copy_function function_of(const cxxh3_copy *copy, const void *target, ptrdiff_t stride,
+                                 ptrdiff_t other_stride) {
+  const int is_wide = copy->level == CXXH3_BEST && has_avx2();
+  const uintptr_t places = (uintptr_t)target | (uintptr_t)stride | (uintptr_t)other_stride;
+  if (copy->is_streamed && places % 32 == 0) return is_wide ? stream256 : stream128;
+  return is_wide ? copy256 : copy128;
+}
+
+void cxxh3_copy_begin(cxxh3_copy *copy, size_t byte_count, uint64_t seed, int is_streamed,
+                      enum cxxh3_level level) {
   const uint64_t sums[8] = XXH3_INIT_ACC;
   memcpy(copy->sums, sums, sizeof sums);
   XXH3_initCustomSecret_scalar(copy->secret, seed);
   copy->byte_count = byte_count;
   copy->stripes_left = byte_count / STRIPE_BYTES;
   copy->place = 0;
+  copy->is_streamed = is_streamed;
   copy->level = level;
 }
 
 void cxxh3_copy_runs(cxxh3_copy *copy, void *target, ptrdiff_t target_stride, const void *source,
                      ptrdiff_t source_stride, size_t run_bytes, size_t run_count) {
-  (is_wide(copy) ? copy256 : copy128)(copy, target, target_stride, source, source_stride, run_bytes,
-                                      run_count);
+  function_of(copy, target, target_stride, 0)(copy, target, target_stride, source, source_stride,
+                                              run_bytes, run_count);
+}
+
+void cxxh3_copy_grid(cxxh3_copy *copies, size_t copy_count, const cxxh3_grid *grid) {
+  uint8_t *target = grid->target;
+  const uint8_t *source = grid->source;
+  if (copy_count == 0) return;
+  copy_function function =
+      function_of(copies, target, grid->target_run_stride, grid->target_copy_stride);
+  for (size_t run = 0; run < grid->run_count; run++) {
+    for (size_t i = 0; i < copy_count; i++) {
+      function(&copies[i], target + (ptrdiff_t)i * grid->target_copy_stride, 0,
+               source + (ptrdiff_t)i * grid->source_copy_stride, 0, grid->run_bytes, 1);
+    }
+    target += grid->target_run_stride;
+    source += grid->source_run_stride;
+  }
 }
 
 uint64_t cxxh3_copy_end(cxxh3_copy *copy) {
+  // What was streamed is there before anybody is told so.
+  if (copy->is_streamed) _mm_sfence();
   return XXH3_mergeAccs(copy->sums, copy->secret + MERGE_OFFSET,
                         copy->byte_count * XXH_PRIME64_1);
 }
@@ -192,7 +225,7 @@ uint64_t cxxh3_64(const void *bytes, size_t count, uint64_t seed) {
     return cxxh3_64_plain(bytes, count, seed);
   }
   cxxh3_copy copy;
-  cxxh3_copy_begin(&copy, count, seed, CXXH3_BEST);
+  cxxh3_copy_begin(&copy, count, seed, 0, CXXH3_BEST);
   sum256(&copy, NULL, 0, bytes, (ptrdiff_t)count, count, 1);
   return cxxh3_copy_end(&copy);
 }

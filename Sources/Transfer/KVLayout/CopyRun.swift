@@ -1,3 +1,5 @@
+import CXXH3
+
 /// Equal copies between device memory and a slot: `tokens × halves` runs of `byteCount` bytes.
 ///
 /// One run stands for one or several layers of any head of any block. Contiguous dimensions have
@@ -56,6 +58,18 @@ struct CopyRun: BitwiseCopyable {
     else { return false }
     byteCount &+= next.byteCount
     return true
+  }
+
+  /// The copies of several heads of one block, from `head` on, of which `slotHead` is the place in
+  /// the slot; for runs whose K and V are one piece.
+  func grid(
+    block: Int, head: Int, slotHead: UnsafeMutableRawPointer, _ headBytes: Int
+  ) -> cxxh3_grid {
+    cxxh3_grid(
+      target: slotHead + slotOffset,
+      source: base + (block &* blockStride &+ head &* headStride), target_copy_stride: headBytes,
+      source_copy_stride: headStride, target_run_stride: tokenBytes,
+      source_run_stride: tokenStride, run_bytes: byteCount, run_count: tokenCount)
   }
 
   /// Calls `body` with copies of one head of one block that are equally far apart, as many as there

@@ -38,15 +38,34 @@ typedef struct {
   uint64_t stripes_left;
   /// Of the block of 16 stripes.
   uint32_t place;
+  int is_streamed;
   enum cxxh3_level level;
 } cxxh3_copy;
 
 /// Begins a copy of `byte_count` bytes in all: at least CXXH3_COPY_BYTES_MIN, and a multiple of
-/// CXXH3_RUN_UNIT.
-void cxxh3_copy_begin(cxxh3_copy *copy, size_t byte_count, uint64_t seed, enum cxxh3_level level);
+/// CXXH3_RUN_UNIT. With `is_streamed` they go past the caches where the target allows that.
+void cxxh3_copy_begin(cxxh3_copy *copy, size_t byte_count, uint64_t seed, int is_streamed,
+                      enum cxxh3_level level);
 /// Copies `run_count` runs of `run_bytes`, a multiple of CXXH3_RUN_UNIT, each a stride after the
 /// one before it. Source and target do not overlap; any alignment.
 void cxxh3_copy_runs(cxxh3_copy *copy, void *target, ptrdiff_t target_stride, const void *source,
                      ptrdiff_t source_stride, size_t run_bytes, size_t run_count);
+
+/// Equal runs of several copies.
+typedef struct {
+  void *target;
+  const void *source;
+  /// From a copy to the next one.
+  ptrdiff_t target_copy_stride, source_copy_stride;
+  /// From a run to the next one of the same copy.
+  ptrdiff_t target_run_stride, source_run_stride;
+  /// A multiple of CXXH3_RUN_UNIT.
+  size_t run_bytes;
+  size_t run_count;
+} cxxh3_grid;
+
+/// Copies run after run, and of each the part of all copies: in a source where copies alternate
+/// bytes are read in their order. The copies were begun alike.
+void cxxh3_copy_grid(cxxh3_copy *copies, size_t copy_count, const cxxh3_grid *grid);
 /// The checksum, after the last run.
 uint64_t cxxh3_copy_end(cxxh3_copy *copy);
