@@ -1,7 +1,7 @@
 /// Defects that a simulation plants, to prove that it would find them. Empty everywhere else.
 package struct PlantedBugs: OptionSet, Sendable {
-  package let rawValue: UInt64
-  package init(rawValue: UInt64) { self.rawValue = rawValue }
+  package let rawValue: UInt128
+  package init(rawValue: UInt128) { self.rawValue = rawValue }
 
   /// A block is registered as soon as its first part succeeded.
   package static let registerEarly = PlantedBugs(rawValue: 1 << 0)
