@@ -160,6 +160,18 @@ struct MessageTests {
     #expect(throws: WireError.malformed) { try writer.bytes.decode(KeyRun.init(from:)) }
   }
 
+  @Test("Who pays travels with a run, and no name is longer than a tenant's")
+  func tenants() throws {
+    for count in [1, WireFormat.tenantBytesMax, WireFormat.tenantBytesMax + 1] {
+      var run = run
+      run.tenant = String(repeating: "t", count: count)
+      var writer = ByteWriter()
+      run.encode(to: &writer)
+      let read = try? writer.bytes.decode(KeyRun.init(from:))
+      #expect((read == run) == (count <= WireFormat.tenantBytesMax))
+    }
+  }
+
   @Test("Random bytes never trap")
   func randomBytes() {
     var generator = SystemRandomNumberGenerator()

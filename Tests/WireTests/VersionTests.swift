@@ -36,30 +36,30 @@ struct VersionTests {
     }
   }
 
-  @Test("A step of version 3 ends behind what prefill took")
-  func steps() throws {
-    var step = StepMessage()
-    step.ended = [9]
-    step.loads = [StepMessage.Load(request: 7, count: 2)]
-    let run = KeyRun(
+  @Test("A run of version 4 names nobody who pays, alone and in a step")
+  func runs() throws {
+    var run = KeyRun(
       request: 7, firstPosition: 3, parentKey: BlockKey(high: 1, low: 2),
       keys: [BlockKey(high: 3, low: 4)])
-    step.stores = [StepMessage.Store(run: run, firstOffered: [0, 1])]
-    step.retentions = [StepMessage.Retention(request: 7, priority: 90)]
-    step.prefill.tokens = 5
+    run.name = "chat"
     var writer = ByteWriter()
-    step.encode(to: &writer)
-    // Version 4 goes on with a count of returns, here 0.
-    let bytes = Array(writer.bytes.dropLast(4))
+    run.encode(to: &writer)
+    // Behind request, position, parent and name version 5 has a text, here of no bytes.
+    let bytes = Array(writer.bytes[..<36] + writer.bytes[40...])
     let read = try bytes.decode { (reader) throws(WireError) in
-      try StepMessage(from: &reader, version: 3)
+      try KeyRun(from: &reader, version: 4)
     }
-    #expect(read == step)
-    #expect(throws: WireError.malformed) { try bytes.decode(StepMessage.init(from:)) }
-    #expect(throws: WireError.malformed) {
-      try writer.bytes.decode { (reader) throws(WireError) in
-        try StepMessage(from: &reader, version: 3)
-      }
+    #expect(read == run)
+
+    var step = StepMessage()
+    step.stores = [StepMessage.Store(run: run, firstOffered: [0, 1])]
+    var stepWriter = ByteWriter()
+    step.encode(to: &stepWriter)
+    // The run begins behind three counts.
+    let stepBytes = Array(stepWriter.bytes[..<48] + stepWriter.bytes[52...])
+    let readStep = try stepBytes.decode { (reader) throws(WireError) in
+      try StepMessage(from: &reader, version: 4)
     }
+    #expect(readStep == step)
   }
 }

@@ -1,4 +1,4 @@
-"""The C interface of libkvbm.so (kvbm.h, ABI version 4): structures, prototypes, loading."""
+"""The C interface of libkvbm.so (kvbm.h, ABI version 5): structures, prototypes, loading."""
 
 import ctypes
 import os
@@ -21,7 +21,7 @@ from ctypes import (
 from pathlib import Path
 from typing import Any
 
-ABI_VERSION = 4
+ABI_VERSION = 5
 GROUP_COUNT_MAX = 8
 # No device block: a position before a sliding group's window.
 NO_BLOCK = 2**32 - 1
@@ -174,6 +174,7 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
     "kvbm_scheduler_note_prefill": (c_int32, [c_void_p, c_uint32, c_uint64, c_uint64]),
     "kvbm_request_retain": (c_int32, [c_void_p, c_uint64, POINTER(CRetention)]),
     "kvbm_request_expect_back": (c_int32, [c_void_p, c_uint64, c_uint32]),
+    "kvbm_request_tenant": (c_int32, [c_void_p, c_uint64, c_char_p]),
     "kvbm_request_block_count": (c_int64, [c_void_p, c_uint64]),
     "kvbm_request_keys": (c_int32, [c_void_p, c_uint64, c_uint32, c_uint32, c_char_p]),
     "kvbm_request_match": (c_int32, [c_void_p, c_uint64, c_uint32, c_uint32, POINTER(CMatch)]),

@@ -105,6 +105,7 @@ def attach_scheduler(plan: Plan) -> Attachment | None:
     adapters = Adapters(plan.facts.lora)
     half.identities = Identities(adapters, plan.facts.media, plan.geometry.block_tokens)
     half.recorder = _recorder(plan.settings)
+    half.payer = plan.settings.payer
     if may_load_synchronously(plan):
         half.within_step = StepLoads(plan.geometry.block_bytes, plan.geometry.block_tokens)
 

@@ -16,6 +16,7 @@ from swift_kvbm import object_settings
 from swift_kvbm.keys import key_source
 from swift_kvbm.log import once
 from swift_kvbm.sizes import format_size, parse_size
+from swift_kvbm.tenants import Payer, payer, tenant_shares
 
 HOST_CAPACITY_DEFAULT_BYTES = 4 * 2**30
 # In place of a size: the node takes a share of what is free when it starts.
@@ -54,6 +55,9 @@ _VARIABLES = {
     "disk.flush": "KVBM_DISK_FLUSH",
     "retention.share": "KVBM_RETENTION_SHARE",
     "retention.pins": "KVBM_RETENTION_PINS",
+    "tenants": "KVBM_TENANTS",
+    "tenant": "KVBM_TENANT",
+    "tenant_from_requests": "KVBM_TENANT_FROM_REQUESTS",
     "node": "KVBM_NODE",
     "weights_id": "KVBM_WEIGHTS_ID",
     "copy_threads": "KVBM_COPY_THREADS",
@@ -64,6 +68,7 @@ _VARIABLES = {
 }
 # What a node is told, and nobody else.
 _NODE_SECTIONS = ("host.", "disk.", "object.", "retention.")
+_NODE_KEYS = ("load", "keys", "tenants")
 # What a section looks like, for messages.
 _EXAMPLES = {
     "host": '{"capacity": "20GiB"}',
@@ -117,6 +122,9 @@ class Settings:
     # What requests may call worth more and pin, in hundredths of a tier; None: the node's default.
     retention_share: int | None = None
     retention_pins: int | None = None
+    # What tenants may have of the tiers; None: all blocks are alike. Who pays for this engine.
+    tenants: str | None = None
+    payer: Payer = Payer()
 
     def canonical(self) -> dict[str, object]:
         """What decides which node this engine belongs to."""
@@ -126,6 +134,7 @@ class Settings:
             "retention_share": self.retention_share,
             "retention_pins": self.retention_pins,
             "keys": self.keys,
+            "tenants": self.tenants,
         }
         return {
             **{key: value for key, value in optional.items() if value is not None},
@@ -162,6 +171,8 @@ def parse_settings(extra: Mapping[str, Any], environment: Mapping[str, str]) -> 
         disk_capacity_bytes=_disk_capacity(flat),
         retention_share=_percent(flat, "retention.share"),
         retention_pins=_percent(flat, "retention.pins"),
+        tenants=tenant_shares("tenants", flat.get("tenants")),
+        payer=payer(flat),
         node_socket=node_socket,
         weights_id=_text(flat, "weights_id"),
         copy_threads=_count(flat, "copy_threads", COPY_THREADS_MAX),
@@ -313,7 +324,7 @@ def _node_socket(flat: Mapping[str, Any]) -> str | None:
         return None
     if not value.startswith("unix:/"):
         raise ValueError(f'KVBM: node = {value!r} must be "unix:" and an absolute path')
-    apart = (k for k in _VARIABLES if k.startswith(_NODE_SECTIONS) or k in ("load", "keys"))
+    apart = (k for k in _VARIABLES if k.startswith(_NODE_SECTIONS) or k in _NODE_KEYS)
     for key in apart:
         if key in flat:
             raise ValueError(

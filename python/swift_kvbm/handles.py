@@ -171,6 +171,10 @@ class NativeScheduler(_Handle):
         """The conversation will be back so long after the request's end."""
         self._call_quick("kvbm_request_expect_back", request, milliseconds)
 
+    def pay(self, request: int, tenant: str) -> None:
+        """That tenant pays for what the request brings, from its first match or store on."""
+        self._call_quick("kvbm_request_tenant", request, tenant.encode())
+
     def keys(self, request: int, first: int, count: int) -> bytes:
         """Keys of full blocks, KEY_BYTES each."""
         buffer = ctypes.create_string_buffer(_native.KEY_BYTES * count)

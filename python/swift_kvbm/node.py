@@ -62,6 +62,7 @@ def node_command(settings: Settings, path: str) -> list[str]:
         ("--retention-pins", settings.retention_pins),
     ):
         command += [] if share is None else [flag, f"{share}%"]
+    command += [] if settings.tenants is None else ["--tenants", settings.tenants]
     # How long it lingers is its own default, or KVBM_LINGER, which it reads as this process would.
     return [*command, "--parent-started"]
 

@@ -1,5 +1,5 @@
-"""How long a request wants its blocks kept, and when it will be back: `kv_transfer_params` read,
-checked and told.
+"""How long a request wants its blocks kept, when it will be back, and who pays for them:
+`kv_transfer_params` read, checked and told.
 
 What a request brings along comes from strangers. Nothing in it can fail the request: what cannot be
 read is ignored, counted, and named in one warning. How much of it is granted, the node decides.
@@ -8,6 +8,7 @@ read is ignored, counted, and named in one warning. How much of it is granted, t
     {"kvbm": {"retention": [
         {"start": 0, "end": 4096, "priority": 90, "duration": 600, "pin": true}]}}
     {"kvbm": {"back_in": 60}}
+    {"kvbm": {"tenant": "acme"}}
 """
 
 import logging
@@ -19,6 +20,7 @@ from typing import Any
 from swift_kvbm._native import NO_END, RETENTION_COUNT_MAX
 from swift_kvbm.log import once
 from swift_kvbm.metrics import Tally
+from swift_kvbm.tenants import NAME_WORDS, Payer, is_name
 
 # Other connectors' keys in `kv_transfer_params` are none of ours; this one is.
 PARAMS_KEY = "kvbm"
@@ -29,6 +31,8 @@ DURATION_SECONDS_MAX = 4_294_967
 _RANGE_KEYS = ("start", "end", "priority", "duration", "pin")
 _WHOLE_KEYS = ("priority", "duration", "pin")
 BACK_KEY = "back_in"
+TENANT_KEY = "tenant"
+_OTHER_KEYS = (BACK_KEY, TENANT_KEY)
 
 
 @dataclass(frozen=True)
@@ -60,24 +64,30 @@ class Wishes:
     ranges: list[Range] = field(default_factory=list)
     # How long after the request's end its conversation will be back.
     back_seconds: float | None = None
+    # Who pays for what it brings; None: nobody in particular.
+    tenant: str | None = None
 
     def tell(self, native: Any, handle: int, block_tokens: int) -> None:
         """Hands it to the native library."""
+        if self.tenant is not None:
+            native.pay(handle, self.tenant)
         for item in self.ranges:
             item.tell(native, handle, block_tokens)
         if self.back_seconds is not None:
             native.expect_back(handle, round(self.back_seconds * 1000))
 
 
-def requested(request: Any, tally: Tally) -> Wishes:
-    """What the request wants; empty when it wants nothing, or what it says cannot be read."""
+def requested(request: Any, tally: Tally, payer: Payer | None = None) -> Wishes:
+    """What the request wants; when it wants nothing, or what it says cannot be read, only that its
+    engine's tenant pays."""
+    payer = payer or Payer()
     params = request.kv_transfer_params
     if not params:
-        return Wishes()
+        return Wishes(tenant=payer.name)
     try:
         if not isinstance(params, Mapping) or PARAMS_KEY not in params:
-            return Wishes()
-        return _wishes(params[PARAMS_KEY])
+            return Wishes(tenant=payer.name)
+        return _wishes(params[PARAMS_KEY], payer)
     except ValueError as error:
         reason = str(error)
     except Exception as error:  # noqa: BLE001 - whatever a stranger can think of
@@ -91,7 +101,7 @@ def requested(request: Any, tally: Tally) -> Wishes:
         request.request_id,
         reason,
     )
-    return Wishes()
+    return Wishes(tenant=payer.name)
 
 
 def priority_of_all(ranges: list[Range]) -> int:
@@ -102,18 +112,29 @@ def priority_of_all(ranges: list[Range]) -> int:
     )
 
 
-def _wishes(said: Any) -> Wishes:
+def _wishes(said: Any, payer: Payer) -> Wishes:
     if not isinstance(said, Mapping):
         raise ValueError(f'{_shown(said)} is not an object, as in {{"priority": 90}}')
-    worth = {key: value for key, value in said.items() if key != BACK_KEY}
-    return Wishes(_ranges(worth), _seconds(said, BACK_KEY))
+    worth = {key: value for key, value in said.items() if key not in _OTHER_KEYS}
+    return Wishes(_ranges(worth), _seconds(said, BACK_KEY), _tenant(said, payer))
+
+
+def _tenant(said: Mapping[str, Any], payer: Payer) -> str | None:
+    name = said.get(TENANT_KEY)
+    if name is None:
+        return payer.name
+    if not payer.trusts_requests:
+        raise ValueError("tenants are not taken from requests (tenant_from_requests)")
+    if not is_name(name):
+        raise ValueError(f"tenant {_shown(name)} is not a name of {NAME_WORDS}")
+    return str(name)
 
 
 def _ranges(said: Mapping[str, Any]) -> list[Range]:
     if "retention" not in said:
-        _check_keys(said, ("retention", *_WHOLE_KEYS, BACK_KEY))
+        _check_keys(said, ("retention", *_WHOLE_KEYS, *_OTHER_KEYS))
         return [_range(said)] if said else []
-    _check_keys(said, ("retention", BACK_KEY))
+    _check_keys(said, ("retention", *_OTHER_KEYS))
     ranges = said["retention"]
     if not isinstance(ranges, list | tuple):
         raise ValueError(f"retention {_shown(ranges)} is not a list of ranges")

@@ -24,6 +24,7 @@ from swift_kvbm.pace import PrefillPace
 from swift_kvbm.recording import Entry, Recorder
 from swift_kvbm.retention import priority_of_all, requested
 from swift_kvbm.sequence import Identities, Sequence, warn_uncached
+from swift_kvbm.tenants import Payer
 from swift_kvbm.within_step import StepLoads
 
 EPOCH_BYTES = 16
@@ -80,6 +81,8 @@ class SchedulerHalf:
         self.identities = Identities(Adapters({}), None, block_tokens)
         # Replaced where loads may be synchronous.
         self.within_step = StepLoads()
+        # Who pays for what requests bring; replaced where the configuration says.
+        self.payer = Payer()
         self._pace = PrefillPace(native)
         self._epoch = b""
         self._block_pool: Any = None
@@ -368,7 +371,7 @@ class SchedulerHalf:
             return None
         handle = identity.begin(self._native, self._epoch, request.request_id)
         sequence = Sequence(request, handle, self._epoch, identity)
-        sequence.wishes = requested(request, self.tally)
+        sequence.wishes = requested(request, self.tally, self.payer)
         self._sequences[request.request_id] = sequence
         sequence.wishes.tell(self._native, sequence.handle, self._block_tokens)
         return sequence

@@ -29,6 +29,22 @@ public func kvbm_request_retain(
 
 // swift-format-ignore: AlwaysUseLowerCamelCase
 @c @implementation
+public func kvbm_request_tenant(
+  _ scheduler: OpaquePointer!, _ request: UInt64, _ tenant: UnsafePointer<CChar>!
+) -> Int32 {
+  onScheduler(scheduler) { (side) throws(CallFailure) in
+    let name = EngineConfig.text(tenant)
+    guard (1...WireFormat.tenantBytesMax).contains(name.utf8.count) else {
+      throw .argument(
+        "tenant has \(name.utf8.count) bytes; it must have 1 to \(WireFormat.tenantBytesMax)")
+    }
+    try side.pay(request, name)
+    return Int32(KVBM_OK)
+  }
+}
+
+// swift-format-ignore: AlwaysUseLowerCamelCase
+@c @implementation
 public func kvbm_request_expect_back(
   _ scheduler: OpaquePointer!, _ request: UInt64, _ milliseconds: UInt32
 ) -> Int32 {

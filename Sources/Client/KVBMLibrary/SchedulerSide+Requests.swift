@@ -33,6 +33,17 @@ extension SchedulerSide {
     }
   }
 
+  /// Says who pays for what a request brings, of whatever node it meets from now on.
+  ///
+  /// - Throws: `KVBM_STALE` for a request that is not open.
+  func pay(_ id: UInt64, _ tenant: String) throws(CallFailure) {
+    try state.withLock { (state) throws(CallFailure) in
+      guard state.requests[id] != nil else { throw .stale }
+      state.requests[id]?.tenant = tenant
+      state.requests[id]?.paidIn = nil
+    }
+  }
+
   /// Adds confirmed tokens and computes the keys of the blocks that they fill.
   ///
   /// - Throws: `KVBM_STALE`; `KVBM_LIMIT` beyond `tokenCountMax`, with nothing added.
@@ -118,6 +129,10 @@ extension SchedulerSide {
         run.name = request.name
         state.requests[id]?.introducedIn = attachment.session
       }
+      if !request.tenant.isEmpty, request.paidIn != attachment.session {
+        run.tenant = request.tenant
+        state.requests[id]?.paidIn = attachment.session
+      }
       guard let reply = askMatch(run, attachment) else { return kvbm_match() }
       let ready = min(reply.readyCount, UInt32(count))
       state.requests[id]?.match = Promise(
@@ -170,13 +185,17 @@ extension SchedulerSide {
     try state.withLock { (state) throws(CallFailure) in
       guard let request = state.requests[id] else { throw .stale }
       guard blockCount > 0 else { return }
-      let run = try Self.run(id, request.keys, firstBlock, blockCount)
+      var run = try Self.run(id, request.keys, firstBlock, blockCount)
       let blocks = try copied(deviceBlocks, Int(blockCount))
       let absent = try checkAbsent(blocks, Int(blockCount), onlyLeading: true)
       let planned = state.stores.reduce(0) { $0 + $1.offer.run.keys.count }
       guard run.keys.count <= WireFormat.keyCountMax - planned else {
         throw CallFailure(
           code: Int32(KVBM_LIMIT), text: "a step offers more than \(WireFormat.keyCountMax) blocks")
+      }
+      // The step may meet another node than the last match did.
+      if request.paidIn == nil || request.paidIn != link.current()?.session {
+        run.tenant = request.tenant
       }
       let offer = StepMessage.Store(
         run: run, firstOffered: absent.contains { $0 > 0 } ? absent : [])

@@ -15,6 +15,9 @@ final class SchedulerSide: Sendable {
     /// The engine's own name for it, and the session that has been told.
     var name = ""
     var introducedIn: UInt64?
+    /// Who pays for what it brings, and the session that has been told.
+    var tenant = ""
+    var paidIn: UInt64?
     /// How long its blocks are worth keeping, when its conversation will be back, and the session
     /// that has been told.
     var retentions: [StepMessage.Retention] = []

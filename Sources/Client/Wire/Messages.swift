@@ -22,6 +22,9 @@ public struct KeyRun: Equatable, Sendable {
   public var parentKey: BlockKey
   /// The engine's own name of the request, with its first match; empty otherwise.
   public var name = ""
+  /// Who pays for what the request brings, with its first run; empty otherwise, and for nobody in
+  /// particular.
+  public var tenant = ""
   /// The blocks' keys in order, `WireFormat.keyCountMax` at most.
   public var keys: [BlockKey]
 
@@ -33,24 +36,29 @@ public struct KeyRun: Equatable, Sendable {
     self.keys = keys
   }
 
-  /// Appends the run: 32 bytes and 16 for each key.
+  /// Appends the run: 40 bytes, 16 for each key, and the texts'.
   public func encode(to writer: inout ByteWriter) {
     writer.put(request)
     writer.put(firstPosition)
     writer.put(parentKey)
     writer.putText(name)
+    writer.putText(tenant)
     writer.putKeys(keys)
   }
 
-  /// Reads a run, which other fields may follow.
+  /// Reads a run of the version that was greeted in, which other fields may follow.
   ///
   /// - Throws: `malformed`, also for too many keys or a key that no digest can be.
-  public init(from reader: inout ByteReader) throws(WireError) {
+  public init(from reader: inout ByteReader, version: UInt32) throws(WireError) {
     request = try reader.take()
     firstPosition = try reader.take()
     parentKey = try reader.takeKey()
     name = try reader.takeText()
     guard name.utf8.count <= WireFormat.nameBytesMax else { throw .malformed }
+    if version >= WireFormat.tenantVersion {
+      tenant = try reader.takeText()
+      guard tenant.utf8.count <= WireFormat.tenantBytesMax else { throw .malformed }
+    }
     keys = try reader.takeKeys()
     // No digest begins with eight zero bytes; pools mark empty slots with such a key.
     guard keys.count <= WireFormat.keyCountMax, keys.allSatisfy({ $0.high != 0 }) else {
@@ -58,7 +66,14 @@ public struct KeyRun: Equatable, Sendable {
     }
   }
 
-  /// A run takes at least this.
+  /// Reads a run of the present version.
+  ///
+  /// - Throws: As above.
+  public init(from reader: inout ByteReader) throws(WireError) {
+    try self.init(from: &reader, version: WireFormat.version)
+  }
+
+  /// A run takes at least this, in every version that is read.
   static let bytesMin = 36
 }
 
@@ -132,8 +147,8 @@ public struct StepMessage: Equatable, Sendable {
     /// Reads an offer, which others may follow.
     ///
     /// - Throws: `malformed`, also for more groups than there can be.
-    init(from reader: inout ByteReader) throws(WireError) {
-      run = try KeyRun(from: &reader)
+    init(from reader: inout ByteReader, version: UInt32) throws(WireError) {
+      run = try KeyRun(from: &reader, version: version)
       firstOffered = []
       let count = try reader.takeCount(itemBytes: 4)
       guard count <= WireFormat.groupCountMax else { throw .malformed }
@@ -200,17 +215,15 @@ public struct StepMessage: Equatable, Sendable {
       loads.append(Load(request: try reader.take(), count: try reader.take()))
     }
     for _ in 0..<(try reader.takeCount(itemBytes: Store.bytesMin)) {
-      stores.append(try Store(from: &reader))
+      stores.append(try Store(from: &reader, version: version))
     }
     let retentionCount = try reader.takeCount(itemBytes: Retention.byteCount)
     guard retentionCount <= WireFormat.retentionCountMax else { throw .malformed }
     for _ in 0..<retentionCount { retentions.append(try Retention(from: &reader)) }
     prefill = try Prefill(from: &reader)
-    if version >= WireFormat.returnVersion {
-      let count = try reader.takeCount(itemBytes: Return.byteCount)
-      guard count <= WireFormat.returnCountMax else { throw .malformed }
-      for _ in 0..<count { returns.append(try Return(from: &reader)) }
-    }
+    let returnCount = try reader.takeCount(itemBytes: Return.byteCount)
+    guard returnCount <= WireFormat.returnCountMax else { throw .malformed }
+    for _ in 0..<returnCount { returns.append(try Return(from: &reader)) }
     try reader.finish()
   }
 }

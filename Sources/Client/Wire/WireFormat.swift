@@ -8,11 +8,11 @@ public enum WireFormat {
   /// The first eight bytes of both greetings.
   public static let helloMagic: UInt64 = 0x314F_4C48_4D42_564B  // "KVBMHLO1"
   /// The protocol's number, which each side compares with the other's; plans carry it too.
-  public static let version: UInt32 = 4
+  public static let version: UInt32 = 5
   /// The versions that a node understands; libraries speak `version` alone.
-  public static let nodeVersions: ClosedRange<UInt32> = 3...version
-  /// The version that brought conversations that will be back.
-  static let returnVersion: UInt32 = 4
+  public static let nodeVersions: ClosedRange<UInt32> = 4...version
+  /// The version that brought tenants.
+  static let tenantVersion: UInt32 = 5
   /// A handshake packet's largest size.
   public static let packetBytesMax = 64 * 1024
   /// A ring message's largest size, header included.
@@ -33,6 +33,8 @@ public enum WireFormat {
   public static let noBlock = UInt32.max
   /// An engine's name of a request is cut to this.
   public static let nameBytesMax = 256
+  /// A tenant's name has no more than this.
+  public static let tenantBytesMax = 64
   /// The packet that says "this engine stops on purpose".
   public static let goodbye: [UInt8] = Array("bye".utf8)
 }

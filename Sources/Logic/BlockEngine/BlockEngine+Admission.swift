@@ -8,6 +8,8 @@ public enum RefusalReason: UInt8, Hashable, Sendable, CaseIterable {
   case orphan
   /// The disk's write budget is used up.
   case budget
+  /// Whoever is to pay for it has its share, or all else is reserved for others.
+  case overShare
 }
 
 /// What the tiers let in of one position of a sequence, all groups alike; nil where it may come in.
@@ -98,6 +100,8 @@ extension BlockEngine {
   /// Counts a block that is not let into a tier, and tells it.
   mutating func refuse(_ tier: Tier, _ record: BlockRecord, _ reason: RefusalReason) {
     switch (tier, reason) {
+    // Counted where it was seen.
+    case (_, .overShare): break
     case (.host, .orphan): counters.storesOrphaned += 1
     case (.host, _): counters.storesNotAdmitted += 1
     case (.disk, .policy), (.disk, .outbid): counters.writesNotAdmitted += 1

@@ -156,6 +156,7 @@ extension BlockEngine {
   public mutating func cancel(_ id: RequestID) {
     guard fault == nil else { return }
     if !retained.isEmpty { retained[id] = nil }
+    tenants.forget(id)
     guard let entry = requests.entry(of: id) else { return }
     do throws(PoolError) { try drop(entry) } catch { poison(error) }
   }

@@ -68,6 +68,7 @@ extension BlockEngine {
     guard fault == nil else { return }
     do throws(PoolError) {
       let bySlot = try chooseResidents(tier, classID, slots, residents)
+      own(residents, tier, classID)
       pools[tier, classID].pool.addExtent(slots) { slot in
         bySlot[slot.rawValue].map { residents[$0].record.indexKey }
       }
@@ -108,6 +109,16 @@ extension BlockEngine {
     return bySlot
   }
 
+  /// Who wrote what a scan has found pays for it.
+  private func own(_ residents: [Resident], _ tier: Tier, _ classID: ClassID) {
+    guard tenants.isDivided else { return }
+    for resident in residents {
+      let isKnown = resident.payer.index < tenants.shares.count && !bugs.contains(.disownFound)
+      pools[tier, classID].pool.own(
+        Slot(resident.slot), by: isKnown ? resident.payer : .standard)
+    }
+  }
+
   private func isLater(_ sequence: UInt64, _ other: UInt64) -> Bool {
     bugs.contains(.adoptOlder) ? sequence < other : sequence > other
   }
@@ -119,7 +130,7 @@ extension BlockEngine {
       writeSequence: resident.writeSequence)
     pools[tier, classID].adopted.append(
       ClassPool.Adopted(block: block, lastUsed: resident.lastUsed))
-    pools[tier, classID].pool.setRetainedLimit(retainedLimit(tier, classID))
+    setRetainedLimits(tier, classID)
     if !bugs.contains(.forgetOnDisk) {
       pools[tier, classID].pool.retain(block, resident.retention, after: nil, isFirst: true)
     }
@@ -149,7 +160,8 @@ extension BlockEngine {
       pools[.disk, classID].pool.coolUntouched(resident.block)
     }
     // Now that all is there, and in its order: what is beyond the share is normal.
-    pools[.disk, classID].pool.setRetainedLimit(retainedLimit(.disk, classID))
+    setRetainedLimits(.disk, classID)
+    boundTenants(.disk, classID)
   }
 
   /// Evicts what is cached in the slots, and takes their memory away.
@@ -173,6 +185,7 @@ extension BlockEngine {
       return false
     }
     tell(removed: victims, tier, classID, .retired)
+    boundTenants(tier, classID)
     return true
   }
 }

@@ -61,7 +61,14 @@ extension BlockEngine {
 
   /// Whether as many blocks of a namespace's slot class are above normal in a tier as may be.
   public func isFullAboveNormal(_ tier: Tier, in namespace: NamespaceID) -> Bool {
-    classes(of: namespace).contains { retainedCount(tier, $0) >= retainedLimit(tier, $0) }
+    classes(of: namespace).contains { classID in
+      guard tenants.isDivided else {
+        return retainedCount(tier, classID) >= retainedLimit(tier, classID)
+      }
+      return tenants.tenants.contains {
+        retainedCount(tier, classID, of: $0) >= retainedLimit(tier, classID, of: $0)
+      }
+    }
   }
 
   /// Whether as many of its host blocks are pinned as may be.

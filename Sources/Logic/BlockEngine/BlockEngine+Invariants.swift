@@ -21,6 +21,7 @@ extension BlockEngine {
     try checkExpectations(&expected)
     try require(prefetches.count <= limits.returnLimit, "too many conversations are to be back")
     try checkObjects()
+    try checkTenants()
     for index in 0..<pools.classCount {
       expected[2 * index].pins += pinnedCount(ClassID(UInt8(index)))
     }

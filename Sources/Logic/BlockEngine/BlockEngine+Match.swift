@@ -16,7 +16,8 @@ extension BlockEngine {
     let room = max(0, requests[entry].offerLimit - firstPosition)
     let walk = Walk(
       entry: entry, groups: namespaces[Int(namespace.rawValue)], namespace: namespace,
-      firstPosition: firstPosition, parentKey: parentKey, offeredCount: min(keyCount, room))
+      firstPosition: firstPosition, parentKey: parentKey, payer: tenants.payer(of: id),
+      offeredCount: min(keyCount, room))
     var readyCount = try hold(walk, keys, now)
     let foundCount = readyCount
     noteFound(walk, keys, foundCount)
@@ -52,7 +53,7 @@ extension BlockEngine {
   mutating func admit(_ id: RequestID, _ namespace: NamespaceID) throws(PoolError) -> Int? {
     guard let entry = requests.entry(of: id) else {
       guard requests.hasRoom else { return nil }
-      let use = uses.insert(RequestUse(namespace: namespace))
+      let use = uses.insert(RequestUse(namespace: namespace, payer: tenants.payer(of: id)))
       return requests.insert(Request(id: id, namespace: namespace, use: use))
     }
     guard !requests[entry].isCancelled else { return nil }
@@ -60,7 +61,8 @@ extension BlockEngine {
     try letGo(entry)
     requests[entry].namespace = namespace
     let use = exchange(
-      &requests[entry].use, with: uses.insert(RequestUse(namespace: namespace)))
+      &requests[entry].use,
+      with: uses.insert(RequestUse(namespace: namespace, payer: tenants.payer(of: id))))
     try close(use)
     return entry
   }
@@ -217,6 +219,8 @@ struct Walk {
   let namespace: NamespaceID
   let firstPosition: Int
   let parentKey: BlockKey
+  /// Who pays for what it brings into host memory.
+  let payer: TenantID
   var offeredCount: Int
 
   /// The record of the block at an index of the call's keys.

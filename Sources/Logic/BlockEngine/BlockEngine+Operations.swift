@@ -1,7 +1,11 @@
 /// Slots are taken, and operations begin and end, through these.
 extension BlockEngine {
-  /// Takes one slot; nil, and counted, when everything there is in use.
-  mutating func allocate(_ tier: Tier, _ classID: ClassID, partCount: Int) -> BlockID? {
+  /// Takes one slot, for which a tenant pays; nil, and counted, when everything there is in use, or
+  /// the tenant has its share.
+  mutating func allocate(
+    _ tier: Tier, _ classID: ClassID, partCount: Int, for tenant: TenantID
+  ) -> BlockID? {
+    if tenants.isDivided && !makeRoom(tier, classID, for: tenant) { return nil }
     var victims = takeEvictedBuffer()
     defer { evictedBuffer = victims }
     do throws(PoolError) {
@@ -62,6 +66,7 @@ extension BlockEngine {
     nextDeadline = min(nextDeadline, operation.deadline)
     guard operation.kind.hasTarget else { return id }
     pools[operation.tier, operation.classID].records[operation.target.slot] = operation.record
+    noteArrival(operation)
     switch operation.tier {
     case .host:
       arriving[operation.place] = id
@@ -75,6 +80,7 @@ extension BlockEngine {
   mutating func end(_ id: OperationID) -> Operation? {
     guard let operation = operations.remove(id) else { return nil }
     operationCounts[operation.kind] -= 1
+    if operation.kind.hasTarget && !operation.hasTimedOut { noteArrivalEnd(operation) }
     forgetArrival(operation, id)
     return operation
   }

@@ -38,7 +38,7 @@ extension BlockEngine {
     let isTaken = prefetches.insert(
       ExpectedReturn(
         namespace: use.namespace, lastKey: use.lastKey, firstKey: use.firstKey,
-        backNanoseconds: back))
+        backNanoseconds: back, payer: use.payer))
     if !isTaken { counters.returnsRefused += 1 }
   }
 
@@ -53,12 +53,14 @@ extension BlockEngine {
       guard let record = prefetches.reads.popLast() else {
         guard let next = prefetches.takeDue(now) else { return }
         prefetches.reads = lacking(next).reversed()
+        prefetches.payer = next.payer
         continue
       }
       let place = namespaces[Int(record.namespace.rawValue)][Int(record.group)]
       guard !isHere(record.indexKey, place.classID) else { continue }
       let isRoom = pools[.host, place.classID].stagedBlockCount < stagingShare(place.classID)
-      guard isRoom, try beginRead(record, place.classID, now) != nil else {
+      guard isRoom, try beginRead(record, place.classID, prefetches.payer, now) != nil
+      else {
         // Without this one nobody could use those behind it.
         counters.prefetchesCut += 1
         prefetches.reads = []

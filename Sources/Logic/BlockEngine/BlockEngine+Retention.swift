@@ -119,7 +119,7 @@ extension BlockEngine {
 
   /// Memory has come or gone, and with it room above normal, and for pins.
   mutating func boundRetained(_ tier: Tier, _ classID: ClassID) throws(PoolError) {
-    pools[tier, classID].pool.setRetainedLimit(retainedLimit(tier, classID))
+    setRetainedLimits(tier, classID)
     if tier == .host { try boundPins(classID) }
   }
 }

@@ -119,7 +119,7 @@ extension BlockEngine {
     {
       return wait(for: expected, walk, record, classID)
     }
-    if arrival == nil { arrival = try beginFetch(record, classID, now) }
+    if arrival == nil { arrival = try beginFetch(record, classID, walk.payer, now) }
     guard let operation = arrival else { return nil }
     operations[operation]!.waiters.append(
       Waiter(request: walk.entry, position: Int(record.position), group: group))
@@ -190,19 +190,21 @@ extension BlockEngine {
 
   /// Starts to read a known block from disk into a new host block.
   mutating func beginRead(
-    _ record: BlockRecord, _ classID: ClassID, _ now: Time
+    _ record: BlockRecord, _ classID: ClassID, _ payer: TenantID, _ now: Time
   ) throws(PoolError) -> OperationID? {
     guard let source = pools[.disk, classID].pool.block(for: record.indexKey) else { return nil }
     guard hasRoom(for: .read) else {
       counters.readsRefused += 1
       return nil
     }
-    guard let target = allocate(.host, classID, partCount: 1) else { return nil }
+    guard let target = allocate(.host, classID, partCount: 1, for: payer) else {
+      return nil
+    }
     if !bugs.contains(.unpinnedRead) { try pools[.disk, classID].pool.pin(source) }
     let operation = try begin(
       Operation(
         kind: .read, record: record, classID: classID, source: source, target: target,
-        deadline: now + limits.transferNanoseconds, outstandingParts: 1), now)
+        deadline: now + limits.transferNanoseconds, outstandingParts: 1, payer: payer), now)
     effects.append(
       .read(
         operation, record, from: BlockRef(tier: .disk, classID: classID, block: source),

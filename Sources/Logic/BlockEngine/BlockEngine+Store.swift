@@ -8,7 +8,8 @@ extension BlockEngine {
     var answer = StoreAnswer.none
     let walk = Walk(
       entry: -1, groups: namespaces[Int(namespace.rawValue)], namespace: namespace,
-      firstPosition: firstPosition, parentKey: parentKey, offeredCount: keyCount)
+      firstPosition: firstPosition, parentKey: parentKey, payer: tenants.payer(of: id),
+      offeredCount: keyCount)
     guard isValid(firstOffered, walk.groups) else {
       counters.invalidCalls += 1
       return .none
@@ -29,7 +30,8 @@ extension BlockEngine {
         if isDropped && !bugs.contains(.storeDropped) { continue }
         let record = walk.record(keys, index, group)
         let offer = Offer(
-          request: id, record: record, verdict: verdict, use: use, claim: claim)
+          request: id, record: record, verdict: verdict, use: use, claim: claim,
+          payer: walk.payer)
         guard let isNew = try beginStore(offer, walk.groups[group], now) else {
           return answer
         }
@@ -56,6 +58,7 @@ extension BlockEngine {
     let use: Int?
     /// What the request says that it is worth.
     let claim: Claim
+    let payer: TenantID
   }
 
   /// The use of a request, which is made known when it is not; nil when it cannot be.
@@ -112,7 +115,12 @@ extension BlockEngine {
       counters.storesRefused += 1
       return nil
     }
-    guard let target = allocate(.host, place.classID, partCount: place.partCount) else {
+    let refusalCount = counters.hostOverShare
+    guard
+      let target = allocate(
+        .host, place.classID, partCount: place.partCount, for: offer.payer)
+    else {
+      if counters.hostOverShare > refusalCount { refuse(.host, record, .overShare) }
       return nil
     }
     let operation = try begin(
@@ -120,7 +128,8 @@ extension BlockEngine {
         kind: .store, record: record, classID: place.classID, source: .none, target: target,
         deadline: now + limits.storeNanoseconds,
         outstandingParts: ~0 >> UInt32(32 - place.partCount), claim: offer.claim,
-        owner: offer.request.engine, use: offer.use, diskRefusal: offer.verdict.disk), now)
+        owner: offer.request.engine, payer: offer.payer, use: offer.use,
+        diskRefusal: offer.verdict.disk), now)
     addPending(offer.use)
     effects.append(
       .offload(
@@ -189,15 +198,20 @@ extension BlockEngine {
       refuse(.disk, record, reason)
       return false
     }
-    guard let target = allocate(.disk, classID, partCount: 1) else {
-      counters.writesDropped += 1
+    // Whoever pays for it in host memory pays for it here.
+    let payer = pools[.host, classID].pool.owner(of: entry.block.slot)
+    let refusalCount = counters.diskOverShare
+    guard let target = allocate(.disk, classID, partCount: 1, for: payer) else {
+      let isOverShare = counters.diskOverShare > refusalCount
+      if isOverShare { refuse(.disk, record, .overShare) } else { counters.writesDropped += 1 }
       return false
     }
     try pools[.host, classID].pool.pin(entry.block)
     let operation = try begin(
       Operation(
         kind: .write, record: record, classID: classID, source: entry.block, target: target,
-        deadline: now + limits.transferNanoseconds, outstandingParts: 1, use: entry.use), now)
+        deadline: now + limits.transferNanoseconds, outstandingParts: 1,
+        payer: bugs.contains(.disownOnDisk) ? .standard : payer, use: entry.use), now)
     effects.append(
       .write(
         operation, record, from: BlockRef(tier: .host, classID: classID, block: entry.block),

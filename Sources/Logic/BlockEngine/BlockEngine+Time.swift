@@ -12,6 +12,7 @@ extension BlockEngine {
     writeBudget?.begin(at: now.nanoseconds)
     try endExpectations(now)
     if now >= nextDeadline { try endTransfers(now) }
+    boundTenants()
     try beginWrites(now)
     try prefetch(now)
     try beginPuts(now)
@@ -64,6 +65,7 @@ extension BlockEngine {
     operations[id]!.hasTimedOut = true
     if operation.kind.isOnObjects { noteLate(id, now) }
     guard operation.kind.hasTarget else { return }
+    noteArrivalEnd(operation)
     forgetArrival(operation, id)
     try releaseWaiters(of: operation)
     operations[id]!.waiters = []
@@ -112,5 +114,6 @@ extension BlockEngine {
     }
     if !bugs.contains(.forgetOwner) { speeds.forget(engine) }
     retained = retained.filter { $0.key.engine != engine }
+    tenants.forget(engine)
   }
 }

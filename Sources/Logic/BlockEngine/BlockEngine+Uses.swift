@@ -84,6 +84,7 @@ extension BlockEngine {
     uses[use].isJudged = true
     let parentKey = first > 0 ? keys[first - 1] : walk.parentKey
     let parent = pools[.host, place.classID].pool.block(for: parentKey.inGroup(0))
+    if tenants.isDivided { pools[.host, place.classID].pool.setAsker(walk.payer) }
     let count = pools[.host, place.classID].pool.admit(
       keys.extracting(first..<walk.offeredCount), after: parent, isWhole: false)
     if count == 0 { uses[use].wantedEnd = walk.firstPosition + first }

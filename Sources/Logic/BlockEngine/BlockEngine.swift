@@ -51,6 +51,8 @@ public struct BlockEngine: ~Copyable {
   /// Blocks that were announced, and those that only some requests may find.
   var expectations = ExpectationTable()
   var tails: TailTable
+  /// Who shares the tiers, and who pays for which request.
+  var tenants: TenantBook
   /// What requests have said of their blocks' worth.
   var retained: [RequestID: RequestRetention] = [:]
   var writeQueue: WriteQueue
@@ -97,7 +99,9 @@ public struct BlockEngine: ~Copyable {
     self.limits = limits
     self.seed = seed
     self.bugs = bugs
-    pools = PoolTable(eviction, tickNanoseconds: limits.retentionTickNanoseconds)
+    pools = PoolTable(
+      eviction, tickNanoseconds: limits.retentionTickNanoseconds, tenantLimit: limits.tenantLimit)
+    tenants = TenantBook(limit: limits.tenantLimit)
     self.hostAdmission = hostAdmission is AdmitAll ? nil : hostAdmission
     self.diskAdmission = diskAdmission is AdmitAll ? nil : diskAdmission
     self.writeBudget = writeBudget

@@ -65,16 +65,19 @@ public struct Resident: Hashable, Sendable {
   public var lastUsed: UInt64
   /// What its header says that it is worth.
   public var retention: Retention
+  /// Who paid for it, by its header.
+  public var payer: TenantID
 
   /// A block in a slot, with its history.
   public init(
     slot: UInt32, record: BlockRecord, writeSequence: UInt64, lastUsed: UInt64,
-    retention: Retention = .normal
+    retention: Retention = .normal, payer: TenantID = .standard
   ) {
     self.slot = slot
     self.record = record
     self.writeSequence = writeSequence
     self.lastUsed = lastUsed
     self.retention = retention
+    self.payer = payer
   }
 }

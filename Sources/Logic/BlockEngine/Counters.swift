@@ -86,6 +86,9 @@ public struct Counters: Equatable, Sendable {
   public var hostExhausted = 0
   /// Blocks that found every disk slot in use.
   public var diskExhausted = 0
+  /// Blocks that found no room in their tenant's share, or beside what is reserved for others.
+  public var hostOverShare = 0
+  public var diskOverShare = 0
   /// Blocks that were announced; a repeated announcement counts again.
   public var blocksExpected = 0
   /// Announcements whose lease ended before their block came.
@@ -177,7 +180,9 @@ extension Counters {
       ("stagingExpired", \.stagingExpired), ("requestsRefused", \.requestsRefused),
       ("storesRefused", \.storesRefused), ("readsRefused", \.readsRefused),
       ("stagingRefused", \.stagingRefused), ("hostExhausted", \.hostExhausted),
-      ("diskExhausted", \.diskExhausted), ("blocksExpected", \.blocksExpected),
+      ("diskExhausted", \.diskExhausted),
+      ("hostOverShare", \.hostOverShare), ("diskOverShare", \.diskOverShare),
+      ("blocksExpected", \.blocksExpected),
       ("expectationsLapsed", \.expectationsLapsed),
       ("expectationsRefused", \.expectationsRefused), ("tailsRefused", \.tailsRefused),
       ("keysCut", \.keysCut),

@@ -35,6 +35,8 @@ public enum Effect: Hashable, Sendable {
 public enum RemovalReason: UInt8, Hashable, Sendable, CaseIterable {
   /// Its tier's policy chose it, to make room.
   case evicted
+  /// Whoever paid for it had its share, and brought another one.
+  case overShare
   /// Its bytes were not what their checksums said.
   case corrupt
   /// The device could not read it, again and again.

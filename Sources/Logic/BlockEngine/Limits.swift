@@ -46,6 +46,8 @@ public struct Limits: Sendable {
   public var pinPercent = 10
   /// The unit of the times for which blocks are worth more or pinned.
   public var retentionTickNanoseconds: UInt64 = 1 << 30
+  /// Tenants that share the tiers, up to 64; 0 where all blocks are alike.
+  public var tenantLimit = 0
   /// Failed reads in a row after which a copy on disk is given up.
   public var readFailureLimit = 3
   /// From a read's or write's start until its target is quarantined.
@@ -101,6 +103,7 @@ public struct Limits: Sendable {
       (0...100).contains(retentionPercent) && (0...100).contains(pinPercent),
       "a share has 0 to 100 hundredths")
     precondition(retentionTickNanoseconds > 0, "a tick takes time")
+    precondition((0...64).contains(tenantLimit), "a tier has 64 tenants at most")
     precondition((1...0xffff).contains(namespaceLimit), "a namespace's number has 16 bits")
   }
 }

@@ -50,6 +50,8 @@ struct Operation {
   var claim: Claim?
   /// The engine whose workers carry it out; nil where the node's own drivers do.
   var owner: EngineID?
+  /// Who pays for the target.
+  var payer = TenantID.standard
   /// The use that it is part of: a store's or a write's, until its deadline.
   var use: Int?
   /// Why a stored block is not to go on to disk; nil when it is.

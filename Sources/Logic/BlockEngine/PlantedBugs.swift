@@ -129,6 +129,18 @@ package struct PlantedBugs: OptionSet, Sendable {
   package static let lookForever = PlantedBugs(rawValue: 1 << 43)
   /// The target of a get is freed at its deadline, and not quarantined.
   package static let freeLateGet = PlantedBugs(rawValue: 1 << 44)
+  /// A tenant's limit is not looked at.
+  package static let ignoreShare = PlantedBugs(rawValue: 1 << 64)
+  /// What is reserved for a tenant is taken by others.
+  package static let ignoreReserve = PlantedBugs(rawValue: 1 << 65)
+  /// What is on its way does not count as a tenant's.
+  package static let forgetArrivals = PlantedBugs(rawValue: 1 << 66)
+  /// At its limit a tenant takes others' places.
+  package static let takeFromOthers = PlantedBugs(rawValue: 1 << 67)
+  /// What is written to disk is paid for by nobody in particular.
+  package static let disownOnDisk = PlantedBugs(rawValue: 1 << 68)
+  /// Who paid for what a scan finds is not looked at.
+  package static let disownFound = PlantedBugs(rawValue: 1 << 69)
   /// There may be any number of pins.
   package static let pinUnbounded = PlantedBugs(rawValue: 1 << 58)
 }

@@ -39,13 +39,26 @@ struct ClassPool: ~Copyable {
   let pinEnds: Column<UInt64>
   /// Host blocks of this class that at least one request holds or waits for.
   var stagedBlockCount = 0
+  /// By tenant: slots that are being filled for it. Empty where the tier is not divided.
+  var arrivalCounts: [Int]
 
-  init(capacity: Int, seed: UInt64, eviction: EvictionChoice, tickNanoseconds: UInt64) {
+  init(
+    capacity: Int, seed: UInt64, eviction: EvictionChoice, tickNanoseconds: UInt64,
+    tenantLimit: Int
+  ) {
     // A tier that is not there needs no memory of what it has seen.
-    let policy = TierPolicy(
-      capacity > 0 ? eviction : .lru, capacity: capacity,
-      retentionTickNanoseconds: tickNanoseconds)
-    pool = BlockPool(capacity: capacity, seed: seed, policy: policy)
+    let choice = capacity > 0 ? eviction : .lru
+    if tenantLimit > 0 {
+      let policy = TierPolicy(
+        choice, capacity: capacity, retentionTickNanoseconds: tickNanoseconds,
+        tenantLimit: tenantLimit)
+      pool = BlockPool(capacity: capacity, seed: seed, policy: policy)
+    } else {
+      let policy = TierPolicy(
+        choice, capacity: capacity, retentionTickNanoseconds: tickNanoseconds)
+      pool = BlockPool(capacity: capacity, seed: seed, policy: policy)
+    }
+    arrivalCounts = Array(repeating: 0, count: tenantLimit)
     records = Column(zeroed: capacity)
     notes = Column(zeroed: capacity)
     pinEnds = Column(zeroed: capacity)
@@ -73,12 +86,16 @@ struct PoolTable: ~Copyable {
   private(set) var slotBytes: [Int] = []
   private let eviction: Eviction
   private let tickNanoseconds: UInt64
+  private let tenantLimit: Int
 
-  /// - Parameter tickNanoseconds: The unit of the times for which blocks are worth more, or pinned.
-  init(_ eviction: Eviction, tickNanoseconds: UInt64) {
+  /// - Parameters:
+  ///   - tickNanoseconds: The unit of the times for which blocks are worth more, or pinned.
+  ///   - tenantLimit: How many tenants share the tiers; 0 when they are not divided.
+  init(_ eviction: Eviction, tickNanoseconds: UInt64, tenantLimit: Int) {
     base = .allocate(capacity: 2 * Self.classLimit)
     self.eviction = eviction
     self.tickNanoseconds = tickNanoseconds
+    self.tenantLimit = tenantLimit
   }
 
   deinit {
@@ -100,11 +117,11 @@ struct PoolTable: ~Copyable {
     place.initialize(
       to: ClassPool(
         capacity: hostSlotLimit, seed: seed, eviction: eviction.host,
-        tickNanoseconds: tickNanoseconds))
+        tickNanoseconds: tickNanoseconds, tenantLimit: tenantLimit))
     (place + 1).initialize(
       to: ClassPool(
         capacity: diskSlotLimit, seed: seed, eviction: eviction.disk,
-        tickNanoseconds: tickNanoseconds))
+        tickNanoseconds: tickNanoseconds, tenantLimit: tenantLimit))
     self.slotBytes.append(slotBytes)
     return ClassID(UInt8(classCount - 1))
   }

@@ -7,6 +7,8 @@ struct ExpectedReturn {
   let firstKey: BlockKey
   /// From the request's end until it is back, by its word.
   let backNanoseconds: UInt64
+  /// Who pays for what is read for it.
+  let payer: TenantID
 }
 
 /// Conversations that are to be back, and the blocks that are read for one of them.
@@ -20,6 +22,8 @@ struct PrefetchTable {
   private var nextDue = Time(nanoseconds: .max)
   /// What is still to be read for the one whose turn it is, the last one first.
   var reads: [BlockRecord] = []
+  /// Who pays for these.
+  var payer = TenantID.standard
   private let capacity: Int
 
   init(capacity: Int) { self.capacity = capacity }

@@ -21,8 +21,13 @@ struct RequestUse {
   var turnedAwayCount = 0
   /// How long after its end its conversation will be back; nil when nobody has said that.
   var backNanoseconds: UInt64?
+  /// Who pays for what it brings.
+  var payer: TenantID
 
-  init(namespace: NamespaceID) { self.namespace = namespace }
+  init(namespace: NamespaceID, payer: TenantID) {
+    self.namespace = namespace
+    self.payer = payer
+  }
 
   /// A block was found or stored for it.
   mutating func note(_ key: BlockKey, at position: Int, wasThere: Bool) {

@@ -6,7 +6,7 @@ public struct Digest: Hashable, Sendable, BitwiseCopyable {
   var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
 
   /// The digest of up to three byte ranges, one after the other.
-  init(
+  package init(
     of first: UnsafeRawBufferPointer,
     _ second: UnsafeRawBufferPointer = .init(start: nil, count: 0),
     _ third: UnsafeRawBufferPointer = .init(start: nil, count: 0)

@@ -18,6 +18,8 @@ public struct Explanation: Codable, Sendable {
     public var pending: Int
     public var loaded: Int
     public var stored: Int
+    /// Who pays for what it brings; nil where nobody was named, or tiers are not shared.
+    public var tenant: String?
     /// What it said of its blocks' worth; nil when it said nothing.
     public var retention: [Retention]?
     /// What its blocks have of that now, tier by tier, and why that is less where it is; nil when
@@ -79,6 +81,7 @@ extension Explanation.Request {
     var lines = ["request \(name), \(age) s ago, namespace \(namespace.prefix(12))"]
     lines.append("  asked for \(asked) blocks from block \(firstPosition) on (\(matches) times)")
     lines.append("  \(ready) ready, \(pending) on their way; loaded \(loaded), taken in \(stored)")
+    if let tenant { lines.append("  tenant \(tenant)") }
     for said in retention ?? [] { lines.append("  " + said.words) }
     for granted in granted ?? [] { lines.append("    " + granted.words) }
     for reason in notGranted ?? [] { lines.append("    " + reason) }
@@ -121,14 +124,14 @@ extension NodeCore {
   /// The requests of a name or number, or with an empty name the latest ones.
   func explanation(of name: String) -> Explanation {
     let now = Clock.now
-    let (entries, granted) = state.withLock { state in
+    let (entries, tenants, granted) = state.withLock { state in
       let entries =
         name.isEmpty
         ? state.requests.latest(Self.latestCount)
         : Array(state.requests.find(name).prefix(Self.latestCount))
       // Each of its blocks is looked up: not for many requests at once.
       let granted = entries.count == 1 ? state.granted(entries[0], now) : nil
-      return (entries, granted)
+      return (entries, state.tenants, granted)
     }
     return Explanation(
       requests: entries.map { entry in
@@ -138,7 +141,7 @@ extension NodeCore {
           secondsAgo: Double((now.nanoseconds &- entry.askedAt.nanoseconds) / 1_000_000) / 1_000,
           matches: entry.matchCount, firstPosition: entry.firstPosition, asked: entry.askedCount,
           ready: entry.readyCount, pending: entry.pendingCount, loaded: entry.loadedCount,
-          stored: entry.storedCount,
+          stored: entry.storedCount, tenant: entry.tenant.map(tenants.name),
           retention: entry.retentions.isEmpty
             ? nil : entry.retentions.map(Explanation.Retention.init),
           granted: granted?.ranges, notGranted: granted?.reasons,

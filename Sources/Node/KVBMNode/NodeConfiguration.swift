@@ -39,6 +39,8 @@ public struct NodeConfiguration: Sendable {
   /// hundredths of a tier; 0 for nothing.
   public var retentionPercent = 25
   public var pinPercent = 10
+  /// What tenants may have of the tiers; nil where all blocks are alike.
+  public var tenants: TenantSettings?
   /// How long a stop waits for blocks on their way to disk.
   public var drainSeconds = 30
 

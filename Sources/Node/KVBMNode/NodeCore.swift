@@ -46,6 +46,7 @@ final class NodeCore: Sendable {
     limits.loadDecision = configuration.loadDecision
     limits.retentionPercent = configuration.retentionPercent
     limits.pinPercent = configuration.pinPercent
+    limits.tenantLimit = configuration.tenants == nil ? 0 : TenantTable.countMax
     // What one step's answer can hold.
     limits.storeLimit = WireFormat.storeCountMax
     // Fewer than the store's queue takes, so that it refuses only when it is closed.
@@ -60,7 +61,10 @@ final class NodeCore: Sendable {
     // So that the first prompts that the disk has are weighed as well.
     let trialReads = (store?.trialReads ?? []).map { ($0.bytes, $0.nanoseconds) }
     engine.note(trialReads: trialReads, now: startedAt)
-    state = Mutex(NodeState(engine: engine, store: store, objects: objects))
+    var tenants = TenantTable(configuration.tenants)
+    tenants.open(in: &engine)
+    state = Mutex(
+      NodeState(engine: engine, store: store, objects: objects, tenants: tenants))
     outcomes.core.withLock { $0 = self }
   }
 

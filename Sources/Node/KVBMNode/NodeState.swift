@@ -13,6 +13,8 @@ struct NodeState: ~Copyable {
   var namespaceOfID: [Namespace] = []
   /// All that were seen, in an engine or on disk; none is ever forgotten.
   var namespaces: [Namespace: NamespaceEntry] = [:]
+  /// Who shares the tiers.
+  var tenants: TenantTable
   /// How many sessions use each class, by its number.
   var servedClasses: [Int: Int] = [:]
   /// For the figures: the sessions themselves belong to the loop's thread.
@@ -41,10 +43,14 @@ struct NodeState: ~Copyable {
   var transfers = TransferLog()
 
   /// A state without classes and namespaces.
-  init(engine: consuming BlockEngine, store: DiskStore?, objects: ObjectRunner?) {
+  init(
+    engine: consuming BlockEngine, store: DiskStore?, objects: ObjectRunner?,
+    tenants: TenantTable = TenantTable(nil)
+  ) {
     self.engine = engine
     self.store = store
     self.objects = objects
+    self.tenants = tenants
   }
 
   /// Carries out what the engine wants, and shows `visit` what is for the asker.
@@ -130,6 +136,7 @@ struct NodeState: ~Copyable {
     description.note(
       engine.retention(of: source), now: now, unixNow: description.createdUnixNanoseconds)
     description.producer = entry.producer
+    description.tenantTag = tenants.tag(of: engine.owner(of: source))
     return description
   }
 

@@ -18,7 +18,7 @@ struct RequestHandler {
       switch (header.kind, connection.role) {
       case (MessageKind.match, .scheduler):
         let run = try body.decode { (reader) throws(WireError) in
-          let run = try KeyRun(from: &reader)
+          let run = try KeyRun(from: &reader, version: connection.version)
           try reader.finish()
           return run
         }
@@ -54,6 +54,7 @@ struct RequestHandler {
     let id = RequestID(engine: session.engine, number: run.request)
     let now = Clock.now
     return core.state.withLock { state in
+      state.assign(id, to: run.tenant, session, now)
       let match = state.engine.match(
         id, in: session.namespace.id, keys: run.keys.span,
         firstPosition: Int(run.firstPosition), parentKey: run.parentKey, now: now)
@@ -146,6 +147,7 @@ struct RequestHandler {
   ) {
     let run = offer.run
     let id = RequestID(engine: session.engine, number: run.request)
+    state.assign(id, to: run.tenant, session, now)
     let answer = state.engine.prepareStore(
       id, in: session.namespace.id, keys: run.keys.span, firstPosition: Int(run.firstPosition),
       parentKey: run.parentKey, firstOffered: offer.firstOffered.map(Int.init), now: now)

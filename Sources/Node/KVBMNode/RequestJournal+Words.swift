@@ -84,6 +84,7 @@ extension RefusalReason {
     case .outbid: "what is there is worth more"
     case .orphan: "the block before it is not there"
     case .budget: "the write budget was used up"
+    case .overShare: "over its tenant's share"
     }
   }
 }
@@ -94,6 +95,7 @@ extension RemovalReason {
     switch self {
     case .evicted: "evicted by the policy \(choice.rawValue) from"
     case .corrupt: "dropped as damaged from"
+    case .overShare: "evicted within its tenant's share from"
     case .unreadable: "dropped as unreadable from"
     case .replaced: "replaced by a later copy on"
     case .retired: "given up with its extent's memory from"

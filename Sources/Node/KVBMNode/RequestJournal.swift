@@ -22,6 +22,8 @@ struct RequestJournal {
     var matchCount = 0
     var loadedCount = 0
     var storedCount = 0
+    /// Who pays for what it brings; nil where nobody was named, or tiers are not shared.
+    var tenant: TenantID?
     /// What it said of its blocks' worth.
     var retentions: [RetentionRange] = []
     /// How long after its end its conversation will be back, by its word.

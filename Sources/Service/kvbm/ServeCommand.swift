@@ -104,6 +104,13 @@ struct ServeCommand: ParsableCommand {
     transform: Percent.parse)
   var retentionPins: Percent?
 
+  @Option(
+    help: """
+      What tenants may have of the tiers, as JSON: '{"acme": {"host_share": "30%"}}'. \
+      [KVBM_TENANTS]
+      """)
+  var tenants: String?
+
   @Option(help: "Seconds to stay after an engine went without goodbye. [KVBM_LINGER]")
   var linger: Int?
 
@@ -213,6 +220,13 @@ struct ServeCommand: ParsableCommand {
     }
     if let pins = try retentionPins ?? Percent.variable("KVBM_RETENTION_PINS") {
       configuration.pinPercent = pins.hundredths
+    }
+    if let json = tenants ?? Environment.text("KVBM_TENANTS") {
+      do throws(ConfigurationError) {
+        configuration.tenants = try TenantSettings(json: json)
+      } catch {
+        throw ValidationError(error.description)
+      }
     }
     configuration.endsWithLastEngine = parentStarted
     if let root = Environment.text("KVBM_TEST_SYSTEM_ROOT") { configuration.systemRoot = root }

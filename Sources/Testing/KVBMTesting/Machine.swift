@@ -7,6 +7,7 @@ struct DiskImage {
   var writeSequence: UInt64
   var lastUsed: UInt64
   var retention: Retention
+  var payer: TenantID
   var checksum: UInt64
   var parts: [UInt64]
 
@@ -74,13 +75,14 @@ struct Machine {
   /// A torn write has reached the medium in part: the rest is what was there before.
   mutating func writeDisk(
     _ slot: Slot, from source: Slot, record: BlockRecord, lastUsed: UInt64,
-    retention: Retention, isTorn: Bool
+    retention: Retention, payer: TenantID, isTorn: Bool
   ) {
     // Even, so that there is a place before it for an old copy.
     writeSequence += 2
     var image = DiskImage(
       record: record, writeSequence: writeSequence, lastUsed: lastUsed,
-      retention: retention, checksum: Truth.checksum(record, hostEntered[source.index]),
+      retention: retention, payer: payer,
+      checksum: Truth.checksum(record, hostEntered[source.index]),
       parts: host[source.index])
     if isTorn { image.parts[0] = disk[slot.index]?.parts[0] ?? 0 }
     disk[slot.index] = image
@@ -100,7 +102,7 @@ struct Machine {
       (parts[part], entered[part]) = (0, 0)
     }
     return DiskImage(
-      record: record, writeSequence: 0, lastUsed: 0, retention: .normal,
+      record: record, writeSequence: 0, lastUsed: 0, retention: .normal, payer: .standard,
       checksum: Truth.checksum(record, entered), parts: parts)
   }
 
@@ -128,7 +130,7 @@ struct Machine {
       disk[Int(slot)].map { image in
         Resident(
           slot: slot, record: image.record, writeSequence: image.writeSequence,
-          lastUsed: image.lastUsed, retention: image.retention)
+          lastUsed: image.lastUsed, retention: image.retention, payer: image.payer)
       }
     }
   }

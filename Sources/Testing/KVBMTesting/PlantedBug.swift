@@ -17,6 +17,8 @@ public enum PlantedBug: String, CaseIterable, Sendable {
   case neverTry, cutWindow, countOneGroup
   // Blocks that are announced, and tails.
   case outliveLease, keepAbandoned, expectStored, shareTails, keepTails, writeTails
+  // Tenants that share the tiers.
+  case ignoreShare, ignoreReserve, forgetArrivals, takeFromOthers, disownOnDisk, disownFound
   // The object store.
   case missingIsThere, keepMissing, keepCorruptObject, neverReopen, ignoreBreaker, putUnpinned
   case putUnbounded, putTails, rememberAll, lookForever, freeLateGet
@@ -89,6 +91,12 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     case .shareTails: .shareTails
     case .keepTails: .keepTails
     case .writeTails: .writeTails
+    case .ignoreShare: .ignoreShare
+    case .ignoreReserve: .ignoreReserve
+    case .forgetArrivals: .forgetArrivals
+    case .takeFromOthers: .takeFromOthers
+    case .disownOnDisk: .disownOnDisk
+    case .disownFound: .disownFound
     case .missingIsThere: .missingIsThere
     case .keepMissing: .keepMissing
     case .keepCorruptObject: .keepCorruptObject

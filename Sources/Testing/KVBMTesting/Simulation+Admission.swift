@@ -100,10 +100,12 @@ extension Simulation {
   mutating func offer(
     _ id: RequestID, _ prompt: Prompt, _ positions: Range<Int>, _ firstOffered: [Int] = []
   ) -> StoreAnswer {
+    let holdings = holdings()
     let answer = engine.prepareStore(
       id, in: NamespaceID(UInt16(prompt.namespace)), keys: Array(prompt.keys[positions]),
       firstPosition: positions.lowerBound, parentKey: prompt.parentKeys[positions.lowerBound],
       firstOffered: firstOffered, now: time)
+    checkShares(since: holdings)
     let firstPositions = Self.namespaces[prompt.namespace].indices.map { group in
       positions.lowerBound + (firstOffered.isEmpty ? 0 : firstOffered[group])
     }
@@ -166,6 +168,8 @@ extension Simulation {
   /// A block was not let in.
   mutating func hear(refusal reason: RefusalReason, _ tier: Tier, _ record: BlockRecord) {
     tally.refusals[reason, default: 0] += 1
+    // The policies have nothing against it, nor against what is behind it.
+    if reason == .overShare { return check(ledger.isDivided, "a share where all have everything") }
     door.refused[Int(tier.rawValue)].insert(record.key.inGroup(Int(record.group)))
     let isSelective = door.isSelective(tier)
     switch reason {
@@ -179,6 +183,7 @@ extension Simulation {
       check(record.position > 0, "the first block has no parent that could be missing")
     case .budget:
       check(tier == .disk && door.hasBudget, "a budget that there is not is used up")
+    case .overShare: break
     }
   }
 }

@@ -17,6 +17,7 @@ extension Simulation {
     if let stolen { check(false, "a driver still uses \(stolen.words)") }
     for extent in extents where !extent.isUsable { checkAbsent(extent) }
     checkWorths()
+    checkTenants()
   }
 
   /// 1, 2 and 6: whatever is offered has the right bytes, all parts of them; but for those that

@@ -24,17 +24,20 @@ extension Simulation {
       case .read(let operation, let record, let source, let target):
         fold(3, operation.rawValue)
         tell("\(operation.words): read \(record.words) from \(source.words) to \(target.words)")
+        notePayer(of: target, nil)
         add(operation, 0, .read(record, from: source, to: target))
       case .write(let operation, let record, let source, let target):
         fold(4, operation.rawValue)
         tell("\(operation.words): write \(record.words) from \(source.words) to \(target.words)")
         scanned[Int(target.classID.rawValue)].remove(target.block.slot.rawValue)
         checkWrite(record)
+        notePayer(ofCopy: target, from: source)
         add(operation, 0, .write(record, from: source, to: target))
       case .get(let operation, let record, let target):
         fold(12, operation.rawValue)
         tell("\(operation.words): get \(record.words) into \(target.words)")
         checkGet(record)
+        notePayer(of: target, nil)
         add(operation, 0, .get(record, to: target))
       case .put(let operation, let record, let source):
         fold(13, operation.rawValue)
@@ -80,6 +83,7 @@ extension Simulation {
     guard let record = expectedRecord(id, position, group) else { return }
     check(engine.record(of: target) == record, "a store under another block's name")
     checkStore(record)
+    notePayer(of: target, ledger.payer(of: id))
     for part in 0..<Self.partCount(of: record) {
       add(operation, part, .offload(id.engine, record, to: target))
     }
@@ -181,7 +185,7 @@ extension Simulation {
     let isTorn = fails ? strikes(.tornWrite) : strikes(.lyingDisk, oneIn: 40)
     machines[target].writeDisk(
       target.block.slot, from: source.block.slot, record: record, lastUsed: now,
-      retention: engine.retention(of: source), isTorn: isTorn)
+      retention: engine.retention(of: source), payer: engine.owner(of: target), isTorn: isTorn)
     return fails ? .failure : .success
   }
 
@@ -205,7 +209,9 @@ extension Simulation {
       check(loads[job.operation] != nil, "a load ended before its last part")
       if outcome != .success { loads[job.operation]?.hasFailed = true }
     }
+    let holdings = holdings(before: job)
     engine.completed(job.operation, part: job.part, outcome, now: time)
+    checkShares(since: holdings, isExact: false)
     if job.isOnObjects { hearObjects(job, outcome) }
     guard outcome == .corrupt, !job.isEcho else { return }
     switch job.work {

@@ -114,10 +114,12 @@ extension Simulation {
     // Of what is before it some may be there already.
     _ = offer(id, prompt, 0..<prompt.keys.count)
     let lease = lease(id, prompt, of: 4000)
+    let holdings = holdings()
     let answer = engine.prepareStore(
       id, in: NamespaceID(UInt16(prompt.namespace)), tail: tail, position: prompt.keys.count,
       parentKey: prompt.parentKeys[prompt.keys.count], until: Time(nanoseconds: lease.until),
       now: time)
+    checkShares(since: holdings)
     let place = prompt.keys.count
     noteClaims(id, prompt, Self.namespaces[prompt.namespace].map { _ in place }, place + 1)
     tell("\(id.words) offers its tail: \(answer.offloadCount) taken")

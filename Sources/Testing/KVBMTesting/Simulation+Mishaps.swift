@@ -80,6 +80,7 @@ extension Simulation {
       noteReturn(of: id)
       prompts[id] = nil
       said[id] = nil
+      ledger.payers[id] = nil
     }
     live.removeAll { $0.engine == gone }
     announced.remove { $0.producer.engine == gone }
@@ -106,7 +107,8 @@ extension Simulation {
       if case .write(let record, let source, let target) = job.work, !random.oneIn(3) {
         machines[target].writeDisk(
           target.block.slot, from: source.block.slot, record: record, lastUsed: now,
-          retention: engine.retention(of: source), isTorn: strikes(.tornWrite, oneIn: 2))
+          retention: engine.retention(of: source), payer: engine.owner(of: target),
+          isTorn: strikes(.tornWrite, oneIn: 2))
       }
     }
     abandonPuts()
@@ -131,7 +133,8 @@ extension Simulation {
     told = Self.noNews
     announced.remove { _ in true }
     door = Door(&random)
-    engine = Self.makeEngine(limits, epoch: epoch, seed: random.next(), bug: bug, door)
+    ledger = Ledger(&random)
+    engine = Self.makeEngine(limits, epoch: epoch, seed: random.next(), bug: bug, door, ledger)
   }
 
   /// An operator wants a block gone, whoever uses it.
@@ -170,6 +173,7 @@ extension Simulation {
     }
     checkAdopted(residents, extent.classID)
     checkAdoptedWorth(residents, extent.classID)
+    notePayers(of: residents, extent.classID)
     let rest = extents.contains {
       $0.tier == .disk && $0.classID == extent.classID && !$0.isUsable
     }

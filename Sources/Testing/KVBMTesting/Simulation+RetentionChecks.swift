@@ -16,10 +16,10 @@ extension Simulation {
       engine.forEachRegistered(.host, classID) { block, _ in
         let ref = BlockRef(tier: .host, classID: classID, block: block)
         standing.levels[ref] = engine.retention(of: ref).level
+        standing.owners[ref] = engine.owner(of: ref)
         if engine.isHeld(ref) { standing.held.insert(ref) }
       }
-      standing.isFull[column] =
-        engine.retainedCount(.host, classID) >= limit(.host, classID, limits.retentionPercent)
+      standing.isFull[column] = isFullAbove(.host, classID)
     }
     return standing
   }
@@ -32,13 +32,17 @@ extension Simulation {
     }
     guard hasEvicted, let before, let after = standing() else { return }
     for column in 0..<2 where !before.isFull[column] && !after.isFull[column] {
-      let gone = before.levels.filter {
-        Int($0.key.classID.rawValue) == column && after.levels[$0.key] == nil
+      var gone: [TenantID: RetentionLevel] = [:]
+      for (ref, level) in before.levels
+      where Int(ref.classID.rawValue) == column && after.levels[ref] == nil {
+        let owner = before.owners[ref] ?? .standard
+        gone[owner] = max(level, gone[owner] ?? .low)
       }
-      guard let most = gone.values.max() else { continue }
       for (ref, level) in after.levels
       where Int(ref.classID.rawValue) == column && !after.held.contains(ref) {
-        guard let old = before.levels[ref], !before.held.contains(ref) else { continue }
+        guard let old = before.levels[ref], !before.held.contains(ref),
+          let most = gone[before.owners[ref] ?? .standard]
+        else { continue }
         check(max(old, level) >= most, "a block left before one that is worth less")
       }
     }
@@ -55,10 +59,7 @@ extension Simulation {
       let first = positions.lowerBound + firstOffered[group]
       guard first < positions.upperBound else { continue }
       for tier in Tier.allCases {
-        let hasRoom =
-          !hasRemoved
-          && engine.retainedCount(tier, place.classID)
-            < limit(tier, place.classID, limits.retentionPercent)
+        let hasRoom = !hasRemoved && !isFullAbove(tier, place.classID)
         for position in first..<positions.upperBound {
           let wanted = ranges.worth(at: position, time.nanoseconds).level
           let name = prompt.keys[position].inGroup(group)
@@ -88,7 +89,8 @@ extension Simulation {
       for column in 0..<2 {
         let classID = ClassID(UInt8(column))
         guard engine.hasRetained(tier, classID) || engine.pinnedCount(classID) > 0 else { continue }
-        var (unheldAbove, pinCount) = (0, 0)
+        var unheldAbove: [TenantID: Int] = [:]
+        var pinCount = 0
         var wrong: String?
         engine.forEachRegistered(tier, classID) { block, record in
           let ref = BlockRef(tier: tier, classID: classID, block: block)
@@ -97,7 +99,9 @@ extension Simulation {
             let name = record.key.inGroup(Int(record.group))
             if !worths[column].explains(worth, name) { wrong = "nobody said \(worth)" }
             if isOver(worth.until) { wrong = "a worth has outlived its time" }
-            if worth.level > .normal && !engine.isHeld(ref) { unheldAbove += 1 }
+            if worth.level > .normal && !engine.isHeld(ref) {
+              unheldAbove[engine.owner(of: ref), default: 0] += 1
+            }
           }
           if let end = engine.pinEnd(of: ref) {
             pinCount += 1
@@ -106,8 +110,10 @@ extension Simulation {
           }
         }
         if let wrong { check(false, wrong) }
-        let above = limit(tier, classID, limits.retentionPercent)
-        check(unheldAbove <= above, "\(unheldAbove) blocks above normal, of \(above)")
+        for (tenant, count) in unheldAbove {
+          let above = aboveLimit(tier, classID, tenant)
+          check(count <= above, "\(count) blocks above normal, of \(above)")
+        }
         let pinLimit = limit(.host, classID, limits.pinPercent)
         check(pinCount <= pinLimit, "\(pinCount) blocks are pinned, of \(pinLimit)")
         check(tier == .disk || pinCount == engine.pinnedCount(classID), "a pin on nothing")
@@ -129,8 +135,7 @@ extension Simulation {
 
   /// What a scan found is worth what its header says, unless there is no room for it.
   mutating func checkAdoptedWorth(_ residents: [Resident], _ classID: ClassID) {
-    let isFull =
-      engine.retainedCount(.disk, classID) >= limit(.disk, classID, limits.retentionPercent)
+    let isFull = isFullAbove(.disk, classID)
     var slots: [UInt32: RetentionLevel] = [:]
     engine.forEachRegistered(.disk, classID) { block, _ in
       let ref = BlockRef(tier: .disk, classID: classID, block: block)
@@ -146,11 +151,16 @@ extension Simulation {
 
   /// What a share of a class's usable slots comes to.
   func limit(_ tier: Tier, _ classID: ClassID, _ percent: Int) -> Int {
-    let usable = extents.reduce(0) { sum, extent in
+    let usable = usableCount(tier, classID)
+    let isOpen = tier == .disk && isScanning[Int(classID.rawValue)]
+    return isOpen ? usable : usable * percent / 100
+  }
+
+  /// A class's usable slots.
+  func usableCount(_ tier: Tier, _ classID: ClassID) -> Int {
+    extents.reduce(0) { sum, extent in
       let isCounted = extent.isUsable && extent.tier == tier && extent.classID == classID
       return sum + (isCounted ? extent.slots.count : 0)
     }
-    let isOpen = tier == .disk && isScanning[Int(classID.rawValue)]
-    return isOpen ? usable : usable * percent / 100
   }
 }

@@ -40,7 +40,9 @@ extension Simulation {
   /// Time passes for the engine: what it reads now, nobody has asked for.
   mutating func tick() {
     let effectCount = engine.effects.count
+    let holdings = holdings()
     engine.tick(time)
+    checkShares(since: holdings, isExact: false)
     var isAhead = false
     for effect in engine.effects[effectCount...] {
       guard case .read(_, let record, _, _) = effect else { continue }

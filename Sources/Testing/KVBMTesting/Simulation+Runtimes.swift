@@ -37,6 +37,7 @@ extension Simulation {
     prompts[id] = Prompt(
       namespace: runtime.namespace, root: root, keys: keys, failedReadCount: failedReadCount,
       tail: tail(after: keys, runtime.namespace))
+    choosePayer(id)
     return id
   }
 
@@ -53,7 +54,10 @@ extension Simulation {
     var names = Array(keys)
     if tail != nil, let name = prompt.tailName, isLeased(name) { names.append(name) }
     let before = weighing(prompt, id, first, names)
+    let holdings = holdings()
     let match = ask(id, Array(keys), tail, first, prompt)
+    checkShares(since: holdings)
+    checkPayer(id, since: holdings)
     tell(
       "\(id.words) asks for \(names.count) blocks from \(first) on: "
         + "\(match.readyCount) ready, \(match.pendingCount) pending")
@@ -129,7 +133,7 @@ extension Simulation {
     let firstOffered = Self.namespaces[prompt.namespace].map { place in
       place.windowBlocks != nil && isLate ? random.below(end - first + 2) : 0
     }
-    let lackCount = engine.counters.storesRefused + engine.counters.hostExhausted
+    let lackCount = self.lackCount
     let before = standing()
     let answer = offer(id, prompt, first..<end, firstOffered)
     tell(
@@ -139,8 +143,13 @@ extension Simulation {
     checkStores(answer, prompt, first..<end, firstOffered)
     checkEvictions(since: before)
     checkGranted(id, prompt, first..<first + answer.coveredCount, firstOffered)
-    let isLacking = engine.counters.storesRefused + engine.counters.hostExhausted > lackCount
+    let isLacking = self.lackCount > lackCount
     check(answer.coveredCount == end - first || isLacking, "a store stopped for no reason")
+  }
+
+  /// Blocks that found no room.
+  private var lackCount: Int {
+    engine.counters.storesRefused + engine.counters.hostExhausted + engine.counters.hostOverShare
   }
 
   mutating func cancel() {
@@ -153,6 +162,7 @@ extension Simulation {
     noteReturn(of: id)
     prompts[id] = nil
     said[id] = nil
+    ledger.payers[id] = nil
     tell("\(id.words) is cancelled")
     engine.cancel(id)
   }

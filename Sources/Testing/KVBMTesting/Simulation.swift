@@ -50,6 +50,8 @@ struct Simulation: ~Copyable {
   /// What comes into the tiers of this engine, and what is known of it. The first engine takes
   /// everything, so that what fails without refusals is shrunk to a game without them.
   var door = Door()
+  /// Who shares the tiers of this engine. Of the first one nobody does.
+  var ledger = Ledger()
   /// What was announced, and tails.
   var announced = Announcements()
   /// Conversations that are to be back.
@@ -190,14 +192,17 @@ struct Simulation: ~Copyable {
     machines = (0..<2).map {
       Machine(hostSlotCount: Self.hostSlotCounts[$0], diskSlotCount: Self.diskSlotCounts[$0])
     }
-    engine = Self.makeEngine(limits, epoch: epoch, seed: seed, bug: bug, door)
+    engine = Self.makeEngine(limits, epoch: epoch, seed: seed, bug: bug, door, ledger)
     extents = Self.makeExtents()
     chooseModels()
   }
 
   static func makeEngine(
-    _ limits: Limits, epoch: UInt16, seed: UInt64, bug: PlantedBug?, _ door: Door
+    _ limits: Limits, epoch: UInt16, seed: UInt64, bug: PlantedBug?, _ door: Door,
+    _ ledger: Ledger
   ) -> BlockEngine {
+    var limits = limits
+    if ledger.isDivided { limits.tenantLimit = Ledger.shares.count }
     var dice = Random(seed: seed)
     let choices = EvictionChoice.allCases
     let eviction = Eviction(
@@ -211,6 +216,7 @@ struct Simulation: ~Copyable {
         diskSlotLimit: diskSlotCounts[index])
     }
     for groups in namespaces { _ = engine.openNamespace(groups: groups) }
+    if ledger.isDivided { for share in Ledger.shares { _ = engine.openTenant(share) } }
     return engine
   }
 

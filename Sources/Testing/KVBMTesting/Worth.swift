@@ -41,6 +41,8 @@ struct Worth {
 struct Standing {
   var levels: [BlockRef: RetentionLevel] = [:]
   var held: Set<BlockRef> = []
+  /// Who pays for each: levels count among one tenant's blocks.
+  var owners: [BlockRef: TenantID] = [:]
   /// `[class]`: whether as many are above normal as may be, so that some may become normal.
   var isFull = [false, false]
 }

@@ -30,7 +30,7 @@
 extern "C" {
 #endif
 
-#define KVBM_ABI_VERSION 4u
+#define KVBM_ABI_VERSION 5u
 
 /// Result codes. Stable: new ones are only added.
 enum {
@@ -201,6 +201,10 @@ typedef struct kvbm_retention {
 /// others. `KVBM_LIMIT` beyond `KVBM_RETENTION_COUNT_MAX`.
 int32_t kvbm_request_retain(kvbm_scheduler *scheduler, uint64_t request,
                             const kvbm_retention *retention);
+/// Says who pays for what the request brings into host memory and onto disk, UTF-8 of 1 to 64 bytes
+/// (docs/tenants.md); nobody in particular unless said. Before its first match or store. Needs no
+/// node.
+int32_t kvbm_request_tenant(kvbm_scheduler *scheduler, uint64_t request, const char *tenant);
 /// Says that the request's conversation will be back so long after the request's end: shortly
 /// before, the node reads into host memory what only its disk has of the request's blocks, as far
 /// as waiting requests leave room. The last word counts. Needs no node, and promises nothing.

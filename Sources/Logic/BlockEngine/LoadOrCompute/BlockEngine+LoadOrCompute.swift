@@ -233,7 +233,7 @@ extension BlockEngine {
       for (group, place) in walk.groups.enumerated() where !isHere(keys[index], group, walk) {
         let record = walk.record(keys, index, group)
         guard self.source(of: record.indexKey, place.classID) == source else { continue }
-        if try beginFetch(record, place.classID, now) != nil { count += 1 }
+        if try beginFetch(record, place.classID, walk.payer, now) != nil { count += 1 }
       }
       if index - first >= Self.trialBlockCount { break }
     }

@@ -56,28 +56,30 @@ extension BlockEngine {
 
   /// Starts to fetch a known block into a new host block, from the nearest place.
   mutating func beginFetch(
-    _ record: BlockRecord, _ classID: ClassID, _ now: Time
+    _ record: BlockRecord, _ classID: ClassID, _ payer: TenantID, _ now: Time
   ) throws(PoolError) -> OperationID? {
     switch source(of: record.indexKey, classID) {
-    case .disk: try beginRead(record, classID, now)
-    case .object: try beginGet(record, classID, now)
+    case .disk: try beginRead(record, classID, payer, now)
+    case .object: try beginGet(record, classID, payer, now)
     case nil: nil
     }
   }
 
   /// Starts to get an object into a new host block.
   mutating func beginGet(
-    _ record: BlockRecord, _ classID: ClassID, _ now: Time
+    _ record: BlockRecord, _ classID: ClassID, _ payer: TenantID, _ now: Time
   ) throws(PoolError) -> OperationID? {
     guard hasRoom(for: .get) else {
       counters.getsRefused += 1
       return nil
     }
-    guard let target = allocate(.host, classID, partCount: 1) else { return nil }
+    guard let target = allocate(.host, classID, partCount: 1, for: payer) else {
+      return nil
+    }
     let operation = try begin(
       Operation(
         kind: .get, record: record, classID: classID, source: .none, target: target,
-        deadline: now + limits.objectNanoseconds, outstandingParts: 1), now)
+        deadline: now + limits.objectNanoseconds, outstandingParts: 1, payer: payer), now)
     effects.append(
       .get(operation, record, to: BlockRef(tier: .host, classID: classID, block: target)))
     return operation

@@ -1,15 +1,31 @@
 /// How blocks change between levels.
 extension TierPolicy {
   /// Blocks of other levels than normal.
-  @inlinable @inline(__always)
-  public var retainedCount: Int { retained.count }
-  /// Those above it, and those below.
-  public var retainedAboveCount: Int { retained.aboveCount }
+  public var retainedCount: Int {
+    switch base.divided {
+    case .some(let orders): orders.retainedCount
+    case .none: retained.count
+    }
+  }
+
+  /// Those above it.
+  public var retainedAboveCount: Int {
+    switch base.divided {
+    case .some(let orders): orders.retainedAboveCount
+    case .none: retained.aboveCount
+    }
+  }
+
   /// Those below it.
-  public var retainedBelowCount: Int { retained.count - retained.aboveCount }
+  public var retainedBelowCount: Int { retainedCount - retainedAboveCount }
 
   /// What is said of the slot's block.
-  public func retention(of slot: Slot) -> Retention { retained.retention(of: slot) }
+  public func retention(of slot: Slot) -> Retention {
+    switch base.divided {
+    case .some(let orders): orders.retention(of: slot)
+    case .none: retained.retention(of: slot)
+    }
+  }
 
   /// How many blocks may be above normal. As many as are cached become normal when it is lowered.
   public mutating func setRetainedLimit(_ limit: Int) {
@@ -26,6 +42,11 @@ extension TierPolicy {
   public mutating func retain(
     _ block: BlockID, _ said: Retention, after parent: BlockID?, isFirst: Bool, isCached: Bool
   ) -> Bool {
+    if let isGranted = base.divided?.retain(
+      block, said, after: parent, isFirst: isFirst, isCached: isCached)
+    {
+      return isGranted
+    }
     let slot = block.slot
     let old = retained.retention(of: slot)
     let new = isFirst ? said : old.merged(with: said)

@@ -164,7 +164,8 @@ extension NodeCore {
               group: UInt8(truncatingIfNeeded: description.group), namespace: id),
             writeSequence: description.writeSequence,
             lastUsed: UInt64(max(0, description.lastUsedUnixNanoseconds)),
-            retention: description.retention(now: now, unixNow: unixNow)))
+            retention: description.retention(now: now, unixNow: unixNow),
+            payer: state.payer(ofTag: description.tenantTag)))
       }
       addUsable(slots, scan.occupiedSlots, classID, residents, &state)
       state.classes[Int(classID.rawValue)].noteAdopted(residents.count)

@@ -45,6 +45,7 @@ extension NodeStatistics {
       text.family(name + "_total", .counter, "See docs/operations.md.")
       text.sample(name + "_total", Double(value))
     }
+    addTenants(to: &text)
     addRemovals(to: &text)
     addRefusals(to: &text)
     addLatencies(to: &text)
@@ -61,6 +62,17 @@ extension NodeStatistics {
     text.sample("pending_puts", Double(object.pendingPuts))
     text.family("object_store_bytes", .gauge, "What the last sweep found there, of all nodes.")
     text.sample("object_store_bytes", Double(object.bytes))
+  }
+
+  private func addTenants(to text: inout PrometheusText) {
+    guard let tenants else { return }
+    text.family("tenant_blocks", .gauge, "Blocks that a tenant pays for, and may have, by what.")
+    for of in tenants {
+      let labels = [("tenant", of.tenant), ("tier", of.tier), ("slot_bytes", String(of.slotBytes))]
+      for (what, count) in [("held", of.blocks), ("limit", of.limit), ("reserved", of.reserved)] {
+        text.sample("tenant_blocks", Double(count), labels + [("what", what)])
+      }
+    }
   }
 
   private func addRemovals(to text: inout PrometheusText) {
@@ -84,6 +96,7 @@ extension NodeStatistics {
 
   private static let refusals = [
     ("host", "policy", "stores_not_admitted"), ("host", "orphan", "stores_orphaned"),
+    ("host", "share", "host_over_share"), ("disk", "share", "disk_over_share"),
     ("host", "queue", "stores_refused"), ("host", "exhausted", "host_exhausted"),
     ("disk", "policy", "writes_not_admitted"), ("disk", "orphan", "writes_orphaned"),
     ("disk", "budget", "writes_over_budget"), ("disk", "queue", "writes_dropped"),

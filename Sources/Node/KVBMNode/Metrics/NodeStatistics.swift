@@ -94,6 +94,9 @@ public struct NodeStatistics: Codable, Sendable {
   public var hostAdmission: String?
   public var diskAdmission: String?
   public var diskWriteBudgetBytes: Int?
+  /// What each tenant has; nil where the tiers are not shared, and from a node of a release that
+  /// did not tell.
+  public var tenants: [TenantFigures]?
   /// Who reads and writes the disk, "io_uring" or "threads"; nil without a disk, and from a node of
   /// a release that did not tell.
   public var diskDriver: String?
@@ -134,6 +137,7 @@ public struct NodeStatistics: Codable, Sendable {
           + (tier.retained.map { ", \($0) above normal" } ?? "")
           + (tier.keptUntil.map { $0 > 0 ? ", \($0) pinned until a time" : "" } ?? ""))
     }
+    lines += tenantLines
     for (name, value) in counters.sorted(by: { $0.key < $1.key }) where value != 0 {
       lines.append("\(name) \(value)")
     }
@@ -202,6 +206,7 @@ extension NodeCore {
         hostAdmission: configuration.hostAdmission.rawValue,
         diskAdmission: configuration.disk?.admission.rawValue,
         diskWriteBudgetBytes: configuration.disk?.writeBudgetBytes,
+        tenants: state.tenantStatistics(hasDisk: store != nil),
         diskDriver: store?.driverName, diskEncryption: configuration.diskEncryption,
         object: state.objectReport(url: configuration.object?.url))
     }
