@@ -2,7 +2,10 @@
 
 import json
 import logging
+import subprocess
+import time
 from array import array
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +15,7 @@ from harness.nodes import Node
 from swift_kvbm import log
 from swift_kvbm.config import parse_settings
 from swift_kvbm.metrics import Tally
-from swift_kvbm.node import node_command
+from swift_kvbm.node import node_binary, node_command
 from swift_kvbm.retention import Wishes, requested
 from swift_kvbm.tenants import Payer
 
@@ -126,6 +129,12 @@ def test_a_node_counts_what_each_tenant_has(binaries, tmp_path):
         assert figures["large"]["blocks"] == 64 and figures["large"]["reserved"] == 0
         assert figures["small"] == small
         assert node.status()["counters"]["host_over_share"] == 1
+        # Who asks for what did not come in learns why.
+        command = [node_binary(), "explain", "small", "--socket", node.socket, "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        (told,) = json.loads(done.stdout)["requests"]
+        assert told["tenant"] == "small" and told["first_missing"] == small["blocks"]
+        assert told["reason"].endswith("over its tenant's share")
     finally:
         device.close()
         node.stop()
@@ -133,10 +142,51 @@ def test_a_node_counts_what_each_tenant_has(binaries, tmp_path):
 
 def offer(device: Device, tenant: str, first: int) -> dict[str, dict]:
     """A request of that tenant offers 64 blocks that nobody copies; what the tenants have then."""
-    request = device.scheduler.begin(b"", b"")
+    request = device.scheduler.begin(b"", b"", tenant)
     device.scheduler.pay(request, tenant)
     device.scheduler.append(request, array("I", range(first, first + 64 * BLOCK_TOKENS)))
     device.scheduler.store(request, 0, array("I", range(64)))
     device.scheduler.step(array("I"))
+    device.scheduler.match(request, 0, 64)
     figures = json.loads(device.scheduler.stats())["tenants"]
     return {of["tenant"]: of for of in figures if of["tier"] == "host"}
+
+
+def test_who_pays_for_what_is_on_disk_is_known_after_a_restart(binaries, tmp_path):
+    shares = {"KVBM_TENANTS": '{"*": {"disk_share": "50%"}}'}
+    node = Node(tmp_path / "node", 2**20, tmp_path / "disk", environment=shares)
+    device = Device(node.socket)
+    request, count = device.begin(b"", array("I", range(8 * BLOCK_TOKENS)))
+    device.scheduler.pay(request, "acme")
+    device.scheduler.store(request, 0, array("I", range(1, 1 + count)))
+    device.worker.start_stores(device.scheduler.step(array("I")))
+    device.worker.drain(10_000)
+    wait(lambda: held(node, "acme", "disk") == count and not node.status()["pending_writes"])
+    device.close()
+    assert node.stop() == 0
+    node.start()
+    # Of whom no request has come only blocks are known.
+    wait(lambda: held(node, "tag:", "disk") == count)
+    device = Device(node.socket)
+    request, count = device.begin(b"", array("I", range(8 * BLOCK_TOKENS)))
+    device.scheduler.pay(request, "acme")
+    assert device.ready(request, count, count) == count
+    assert held(node, "acme", "disk") == held(node, "acme", "host") == count
+    device.close()
+    node.stop()
+
+
+def held(node: Node, tenant: str, tier: str) -> int:
+    """Blocks in a tier of the tenant whose name begins so."""
+    return sum(
+        of["blocks"]
+        for of in node.status()["tenants"]
+        if of["tenant"].startswith(tenant) and of["tier"] == tier
+    )
+
+
+def wait(is_over: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_over():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
