@@ -120,7 +120,8 @@ let outer: [Target] = [
     dependencies: ["CBaseline", "BlockIdentity", "BlockPolicy", "BlockPool"],
     path: "Benchmarks/Pool"),
   .target(
-    name: "TierBenchmarks", dependencies: ["CLinux", "BlockIdentity", "DiskTier", "KVLayout"],
+    name: "TierBenchmarks",
+    dependencies: ["CLinux", "BlockIdentity", "DiskTier", "KVLayout", "Protection"],
     path: "Benchmarks/Tiers"),
   .executableTarget(
     name: "kvbm-benchmarks",

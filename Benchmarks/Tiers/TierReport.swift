@@ -42,6 +42,8 @@ public struct TierReport {
   public enum Part: String, CaseIterable, Sendable {
     /// Between device memory and slots.
     case copies
+    /// What encryption and authentication of slots cost.
+    case protection
     /// Reads and writes beside fio.
     case disk
     /// A request's blocks from disk, checked.
@@ -79,6 +81,7 @@ public struct TierReport {
     _ report: (TierRow) -> Void
   ) -> [String] {
     if parts.contains(.copies) { HostRows.measure(repeats: extent.repeats, report) }
+    if parts.contains(.protection) { ProtectionRows.measure(repeats: extent.repeats, report) }
     return withoutActuallyEscaping(report) { report in
       let disk = DiskRows(
         directory: directory, repeats: extent.repeats, seconds: extent.seconds, parts: parts,

@@ -2,6 +2,7 @@ import BlockIdentity
 import Glibc
 import HostTier
 import ObjectTier
+import Protection
 import Synchronization
 import Testing
 
@@ -13,7 +14,10 @@ import Testing
 struct ObjectRunnerTests {
   private let ends = Ends()
 
-  private func makeRunner(_ store: ScriptedStore, failures: Int = 0) throws -> ObjectRunner {
+  private func makeRunner(
+    _ store: ScriptedStore, failures: Int = 0, _ form: SlotProtection.Form = .authenticated,
+    keys: String? = TestKeys.first
+  ) throws -> ObjectRunner {
     let left = Countdown(failures)
     let keeper = ObjectKeeper(
       url: "test", limits: ObjectLimits(), sweepMilliseconds: 1_000
@@ -21,7 +25,10 @@ struct ObjectRunnerTests {
       guard left.isOver else { throw .gone(path: "/nowhere") }
       return store
     }
-    let made = ObjectRunner(keeper) { [ends] ticket, _, end in ends.note(ticket, end) }
+    let protector = try TestKeys.ring(keys).map { Protector(keys: $0, form: form) }
+    let made = ObjectRunner(keeper, ObjectForm(protector: protector)) { [ends] ticket, _, end in
+      ends.note(ticket, end)
+    }
     let runner = try #require(made)
     for _ in 0..<30_000 where keeper.store == nil { usleep(1_000) }
     return runner
@@ -53,6 +60,60 @@ struct ObjectRunnerTests {
     #expect(ends.wait(for: 3) == .done)
     #expect(runner.close(withinMilliseconds: 10_000))
     #expect(!runner.put(put(slot)) && !get(runner, slot))
+  }
+
+  @Test("An object that was made without the key is refused, and removed; another key's stays")
+  func forged() throws {
+    let slot = try HostSlot()
+    let cases: [(SlotProtection.Form, String?, Bool)] = [
+      (.plain, nil, false), (.authenticated, TestKeys.second, true),
+      (.encrypted, TestKeys.second, true),
+    ]
+    for (index, (form, keys, isKept)) in cases.enumerated() {
+      let (forged, store) = (ScriptedStore(), ScriptedStore())
+      let tickets = (UInt64(10 * index + 1), UInt64(10 * index + 2))
+      let forger = try makeRunner(forged, form, keys: keys)
+      #expect(forger.put(put(slot, ticket: tickets.0)) && ends.wait(for: tickets.0) == .done)
+      #expect(forger.close(withinMilliseconds: 10_000))
+      store.set(slot.name, try #require(forged.object(slot.name)))
+      let runner = try makeRunner(store)
+      #expect(get(runner, slot, ticket: tickets.1))
+      guard case .wrong(let fault) = ends.wait(for: tickets.1) else {
+        Issue.record("\(form) was taken")
+        continue
+      }
+      #expect(isKept ? !ObjectForm.isWorthless(fault) : fault == .unprotected)
+      #expect(store.waitUntilGone(slot.name) != isKept)
+      #expect(runner.close(withinMilliseconds: 10_000))
+    }
+  }
+
+  @Test("Content under another block's header is refused, whatever checksums say")
+  func mixed() throws {
+    let (store, slot) = (ScriptedStore(), try HostSlot())
+    let runner = try makeRunner(store)
+    #expect(runner.put(put(slot)) && ends.wait(for: 1) == .done)
+    var bytes = try #require(store.object(slot.name))
+    let headerBytes = slot.description.shape.headerBytes
+    bytes[headerBytes] ^= 1
+    // As somebody does who knows the format: checksums of head, table and header are made anew.
+    bytes.withUnsafeMutableBytes { raw in
+      let head = UnsafeRawBufferPointer(
+        rebasing: raw[headerBytes..<headerBytes + slot.description.shape.headBytes])
+      SlotHeader.writeChecksum(
+        SlotHeader.headChecksum(head, key: slot.description.key, group: 0, head: 0), head: 0,
+        to: raw.baseAddress!)
+      let root = SlotHeader.rootChecksum(
+        of: raw.baseAddress!, key: slot.description.key,
+        headCount: slot.description.shape.headCount)
+      raw.storeBytes(of: root, toByteOffset: 496, as: UInt64.self)
+      SlotHeader.writeHeaderChecksum(raw.baseAddress!, headerBytes: headerBytes)
+    }
+    store.set(slot.name, bytes)
+    #expect(get(runner, slot))
+    #expect(ends.wait(for: 2) == .wrong(.forged))
+    #expect(store.waitUntilGone(slot.name))
+    #expect(runner.close(withinMilliseconds: 10_000))
   }
 
   @Test("Every flipped byte of an object is found, and the object is removed")
@@ -110,7 +171,7 @@ struct ObjectRunnerTests {
     ) { () throws(ObjectError) in
       throw .gone(path: "/nowhere")
     }
-    let made = ObjectRunner(keeper) { _, _, _ in }
+    let made = ObjectRunner(keeper, ObjectForm(protector: nil)) { _, _, _ in }
     let closed = try #require(made)
     for _ in 0..<30_000 where keeper.failure == nil { usleep(1_000) }
     #expect(keeper.failure == .gone(path: "/nowhere"))

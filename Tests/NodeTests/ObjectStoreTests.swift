@@ -193,8 +193,67 @@ struct ObjectStoreTests {
     var object = NodeConfiguration.Object(url: url)
     object.endpoint = endpoint
     object.capacityBytes = capacity
+    object.protection = .plain
     configuration.object = object
     let error = #expect(throws: ConfigurationError.self) { try configuration.validate() }
     #expect(error?.description.contains(words) == true)
+  }
+
+  @Test("Objects are authenticated unless that is switched off, and need keys for it")
+  func withoutKeys() throws {
+    var configuration = NodeConfiguration(socketPath: "/unused", hostCapacityBytes: 1 << 20)
+    configuration.object = NodeConfiguration.Object(url: "file:///d")
+    let error = #expect(throws: ConfigurationError.self) { try configuration.validate() }
+    #expect(error?.key == "object.authentication")
+    configuration.object?.protection = .encrypted
+    let other = #expect(throws: ConfigurationError.self) { try configuration.validate() }
+    #expect(other?.key == "object.encryption")
+    configuration.object?.protection = .plain
+    try configuration.validate()
+    configuration.object?.protection = .encrypted
+    configuration.keys = try TestKeys.ring(TestKeys.first)
+    try configuration.validate()
+  }
+
+  @Test("What one node encrypts another serves, and nothing of it is in the directory")
+  func encrypted() throws {
+    let shared = try SharedObjects(keys: TestKeys.first)
+    let first = try shared.start { $0.protection = .encrypted }
+    let engine = try #require(shared.attach(to: first))
+    #expect(shared.store(engine) && shared.waitForPuts(of: first))
+    let objects = try shared.objects.map { try Data(contentsOf: $0) }
+    #expect(objects.count == count)
+    for token in 0..<TestEngine.blockTokens {
+      let first = engine.device + 8 * TestEngine.blockBytes + token * TestEngine.tokenBytes
+      let words = Data(bytes: first, count: TestEngine.tokenBytes)
+      #expect(objects.allSatisfy { $0.range(of: words) == nil })
+    }
+    engine.close()
+    #expect(first.waitForEnd())
+    // The second one would leave what it puts readable; it serves both.
+    let second = try shared.start()
+    let other = try #require(shared.attach(to: second))
+    #expect(shared.load(other) == count)
+    #expect(shared.status(of: second)?.counters["object_corrupt"] == 0)
+    other.close()
+    #expect(second.waitForEnd())
+  }
+
+  @Test("A node with other keys serves nothing of a store, and deletes nothing")
+  func strangers() throws {
+    let shared = try SharedObjects()
+    #expect(try shared.fill())
+    let objects = shared.objects
+    let node = try TestNode()
+    try node.start {
+      $0.object = NodeConfiguration.Object(url: shared.url)
+      $0.keys = try? TestKeys.ring(TestKeys.second)
+    }
+    let engine = try #require(shared.attach(to: node))
+    #expect(shared.load(engine, wanted: 1) == 0)
+    #expect(shared.wait(for: node) { $0.counters["object_locked", default: 0] > 0 })
+    engine.close()
+    #expect(node.waitForEnd())
+    #expect(shared.objects == objects)
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import KVBMLibrary
+import Protection
 
 @testable import KVBMNode
 
@@ -14,7 +15,12 @@ final class SharedObjects {
   var store: URL { root.appendingPathComponent("shared") }
   var url: String { "file://\(store.path)" }
 
-  init() throws {
+  /// What every node of the test has; nil for none.
+  let keys: KeyRing?
+
+  /// A directory that is there; by default its nodes authenticate what they put.
+  init(keys: String? = TestKeys.first) throws {
+    self.keys = try TestKeys.ring(keys)
     root = FileManager.default.temporaryDirectory
       .appendingPathComponent("kvbm-objects-\(UUID().uuidString.prefix(8))")
     try FileManager.default.createDirectory(at: root, withIntermediateDirectories: true)
@@ -29,7 +35,10 @@ final class SharedObjects {
     var object = NodeConfiguration.Object(url: url)
     change(&object)
     let node = try TestNode()
-    try node.start { $0.object = object }
+    try node.start {
+      $0.object = object
+      $0.keys = self.keys
+    }
     return node
   }
 

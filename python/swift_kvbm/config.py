@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from swift_kvbm import object_settings
-from swift_kvbm.keys import key_source
+from swift_kvbm.keys import ENCRYPTIONS, key_source
 from swift_kvbm.log import once
 from swift_kvbm.sizes import format_size, parse_size
 from swift_kvbm.tenants import Payer, payer, tenant_shares
@@ -35,8 +35,6 @@ DISK_DRIVERS = ("auto", "io_uring", "threads")
 # When a written block counts as durable; the first one is the default.
 DISK_FLUSHES = ("never", "each")
 WRITE_BUDGET_MIN_BYTES = 2**30
-# What is done to blocks on disk; the first one is the default.
-DISK_ENCRYPTIONS = ("none", "aes-256-gcm")
 
 # JSON key -> variable.
 _VARIABLES = {
@@ -113,7 +111,7 @@ class Settings:
     # A day; 0: no limit.
     disk_write_budget_bytes: int = 0
     disk_driver: str = DISK_DRIVERS[0]
-    disk_encryption: str = DISK_ENCRYPTIONS[0]
+    disk_encryption: str = ENCRYPTIONS[0]
     # A file, or "env:" and a variable's name; never the keys themselves.
     keys: str | None = None
     # The store that nodes share; None: there is none.
@@ -164,7 +162,9 @@ def parse_settings(extra: Mapping[str, Any], environment: Mapping[str, str]) -> 
         if key not in flat and environment.get(variable):
             flat[key] = environment[variable]
     node_socket = _node_socket(flat)
-    encryption = _choice(flat, "disk.encryption", DISK_ENCRYPTIONS)
+    encryption = _choice(flat, "disk.encryption", ENCRYPTIONS)
+    object_store = object_settings.parse_object(flat)
+    uses = dict([("disk.encryption", encryption), object_settings.key_use(object_store)])
     return Settings(
         host_capacity_bytes=_host_capacity(flat),
         disk_path=_disk_path(flat),
@@ -189,8 +189,8 @@ def parse_settings(extra: Mapping[str, Any], environment: Mapping[str, str]) -> 
         disk_write_budget_bytes=_write_budget(flat),
         disk_driver=_choice(flat, "disk.driver", DISK_DRIVERS),
         disk_encryption=encryption,
-        keys=key_source(_text(flat, "keys"), environment, {"disk.encryption": encryption}),
-        object_store=object_settings.parse_object(flat),
+        keys=key_source(_text(flat, "keys"), environment, uses),
+        object_store=object_store,
         disk_flush=_choice(flat, "disk.flush", DISK_FLUSHES),
     )
 

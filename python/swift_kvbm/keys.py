@@ -3,6 +3,8 @@
 import os
 from collections.abc import Mapping
 
+# What is done to blocks outside host memory; the first one is the default.
+ENCRYPTIONS = ("none", "aes-256-gcm")
 # Before the name of a variable that has keys; else they are in a file.
 VARIABLE_PREFIX = "env:"
 
@@ -18,8 +20,10 @@ def key_source(
     if source is None:
         for key, value in uses.items():
             if value != "none":
+                instead = ', or "off"' if value == "on" else ""
                 raise ValueError(
                     f"KVBM: {key} = {value!r} needs keys as well, a file that `kvbm keygen` makes"
+                    + instead
                 )
         return None
     if source.startswith(VARIABLE_PREFIX):

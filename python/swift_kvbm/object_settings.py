@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from swift_kvbm.keys import ENCRYPTIONS
 from swift_kvbm.sizes import format_size, parse_size
 
 CAPACITY_MIN_BYTES = 2**20
@@ -16,6 +17,8 @@ VARIABLES = {
     "object.endpoint": "KVBM_OBJECT_ENDPOINT",
     "object.capacity": "KVBM_OBJECT_CAPACITY",
     "object.expire_days": "KVBM_OBJECT_EXPIRE_DAYS",
+    "object.authentication": "KVBM_OBJECT_AUTHENTICATION",
+    "object.encryption": "KVBM_OBJECT_ENCRYPTION",
 }
 EXAMPLE = '{"url": "file:///mnt/shared/kvbm"}'
 
@@ -37,6 +40,8 @@ class ObjectSettings:
     capacity_bytes: int | None = None
     # After how many days what nobody used goes; 0: never.
     expire_days: int = 0
+    # What keys do for objects: "authenticated", "aes-256-gcm", or "none".
+    protection: str = "authenticated"
 
     def canonical(self) -> dict[str, object]:
         """What decides which node an engine belongs to."""
@@ -45,6 +50,7 @@ class ObjectSettings:
             "object_endpoint": self.endpoint,
             "object_capacity": self.capacity_bytes,
             "object_expire_days": self.expire_days,
+            "object_protection": self.protection,
         }
 
     def flags(self) -> list[str]:
@@ -56,7 +62,18 @@ class ObjectSettings:
             flags += ["--object-capacity", str(self.capacity_bytes)]
         if self.expire_days:
             flags += ["--object-expire-days", str(self.expire_days)]
+        if self.protection == "none":
+            flags += ["--object-authentication", "off"]
+        elif self.protection != "authenticated":
+            flags += ["--object-encryption", self.protection]
         return flags
+
+
+def key_use(settings: ObjectSettings | None) -> tuple[str, str]:
+    """The setting that needs keys, and its value; "none" where none does."""
+    if settings is not None and settings.protection == "authenticated":
+        return "object.authentication", "on"
+    return "object.encryption", "none" if settings is None else settings.protection
 
 
 def parse_object(flat: Mapping[str, Any]) -> ObjectSettings | None:
@@ -88,6 +105,7 @@ def parse_object(flat: Mapping[str, Any]) -> ObjectSettings | None:
         endpoint=_endpoint(flat, is_bucket),
         capacity_bytes=_capacity(flat),
         expire_days=_expire_days(flat),
+        protection=_protection(flat),
     )
 
 
@@ -117,6 +135,26 @@ def _capacity(flat: Mapping[str, Any]) -> int | None:
             f"{format_size(CAPACITY_MIN_BYTES)}"
         )
     return size
+
+
+def _protection(flat: Mapping[str, Any]) -> str:
+    authentication = _word(flat, "object.authentication", ("on", "off"))
+    encryption = _word(flat, "object.encryption", ENCRYPTIONS)
+    if encryption == "none":
+        return "authenticated" if authentication == "on" else "none"
+    if authentication == "off":
+        raise ValueError(
+            "KVBM: object.authentication = 'off' must be left out beside object.encryption, "
+            "which authenticates as well"
+        )
+    return encryption
+
+
+def _word(flat: Mapping[str, Any], key: str, words: tuple[str, str]) -> str:
+    value = flat.get(key, words[0])
+    if value not in words:
+        raise ValueError(f'KVBM: {key} = {value!r} must be "{words[0]}" or "{words[1]}"')
+    return str(value)
 
 
 def _expire_days(flat: Mapping[str, Any]) -> int:

@@ -48,28 +48,36 @@ def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
         time.sleep(0.02)
 
 
+# Every node of a test has the same.
+KEYS = {"KVBM_KEYS": "env:KEYS_OF_TESTS", "KEYS_OF_TESTS": "1f" * 32}
+
+
 def directory_store(tmp_path: Path) -> Store:
     """A directory that is taken away by another name."""
     shared, away = tmp_path / "shared", tmp_path / "away"
     return Store(
         flags=["--object-url", f"file://{shared}"],
-        environment={},
+        environment=dict(KEYS),
         take=lambda: shared.rename(away),
         give=lambda: away.rename(shared),
     )
 
 
-@pytest.fixture(params=["directory", "bucket"])
+@pytest.fixture(params=["directory", "encrypted", "bucket"])
 def store(request, tmp_path) -> Iterator[Store]:
-    if request.param == "directory":
-        yield directory_store(tmp_path)
+    if request.param != "bucket":
+        made = directory_store(tmp_path)
+        if request.param == "encrypted":
+            made.flags += ["--object-encryption", "aes-256-gcm"]
+            made.environment["KVBM_DISK_ENCRYPTION"] = "aes-256-gcm"
+        yield made
         return
     (tmp_path / "server").mkdir()
     server = Server(tmp_path / "server", tls=False)
     way = Way(server.port)
     flags = ["--object-url", BUCKET, "--object-endpoint", way.url]
     # The server is a Python program: its answers may take long on a busy machine.
-    environment = {**server.environment, "KVBM_STAGING_TIMEOUT": "30000"}
+    environment = {**KEYS, **server.environment, "KVBM_STAGING_TIMEOUT": "30000"}
     yield Store(flags=flags, environment=environment, take=way.cut, give=way.mend)
     way.cut()
     server.stop()
@@ -176,7 +184,10 @@ def test_a_store_that_comes_and_goes(binaries, tmp_path, store):
 def calm(node: Node) -> dict[str, object]:
     """The report of a store that answers and has all."""
     url = node.command[node.command.index("--object-url") + 1]
-    return {"url": url, "state": "open", "pending_puts": 0, "objects": 0, "bytes": 0}
+    encrypted = "--object-encryption" in node.command
+    protection = "aes-256-gcm" if encrypted else "authenticated"
+    calm = {"url": url, "state": "open", "pending_puts": 0, "objects": 0, "bytes": 0}
+    return {**calm, "protection": protection}
 
 
 def test_a_store_that_is_not_there_at_the_start(binaries, tmp_path, store):

@@ -120,7 +120,7 @@ public struct NodeConfiguration: Sendable {
           remedy: "at least \(ByteSize(bytes: Self.writeBudgetBytesMin)) a day, or absent")
       }
     }
-    if let object { try object.validate() }
+    if let object { try object.validate(keys) }
     try Self.checkCount("linger", lingerSeconds, 0...86_400)
     try Self.checkCount("staging-timeout", stagingMilliseconds, 0...600_000)
     try Self.checkCount("drain-timeout", drainSeconds, 0...3_600)

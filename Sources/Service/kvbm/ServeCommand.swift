@@ -77,11 +77,11 @@ struct ServeCommand: ParsableCommand {
   var diskQueueDepth: Int?
 
   @Option(
-    help: "Whether slots on disk are encrypted: \(DiskEncryption.remedy). [KVBM_DISK_ENCRYPTION]",
-    transform: DiskEncryption.parse)
-  var diskEncryption: DiskEncryption?
+    help: "Whether slots on disk are encrypted: \(Encryption.remedy). [KVBM_DISK_ENCRYPTION]",
+    transform: Encryption.parse)
+  var diskEncryption: Encryption?
 
-  @Option(help: "Keys for that: a file, or env:NAME for a variable. [KVBM_KEYS]")
+  @Option(help: "Keys that protect blocks on disk and objects: a file, or env:NAME. [KVBM_KEYS]")
   var keys: String?
 
   @OptionGroup
@@ -172,7 +172,7 @@ struct ServeCommand: ParsableCommand {
     if let depth = try diskQueueDepth ?? Environment.integer("KVBM_DISK_QUEUE_DEPTH") {
       disk?.queueDepth = depth
     }
-    if let choice = try diskEncryption ?? DiskEncryption.variable() {
+    if let choice = try diskEncryption ?? Encryption.variable("KVBM_DISK_ENCRYPTION") {
       disk?.encryption = choice.form
     }
     if let choice = try diskAdmission ?? AdmissionChoice.variable("KVBM_DISK_ADMISSION") {

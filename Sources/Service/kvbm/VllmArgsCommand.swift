@@ -23,6 +23,9 @@ struct VllmArgsCommand: ParsableCommand {
   @Option(help: "Object store that nodes share, file:///DIR or s3://BUCKET/PREFIX.")
   var object: String?
 
+  @Option(help: "Keys that protect objects: a file, or env:NAME for a variable.")
+  var keys: String?
+
   @Option(help: "Attach to a node that runs by itself, as in unix:/run/user/1000/kvbm.sock.")
   var node: String?
 
@@ -38,11 +41,17 @@ struct VllmArgsCommand: ParsableCommand {
       if let host { arguments.host = try hostSize(host) }
       if let disk { arguments.disk = try usable(ConnectorArguments.Disk(disk)) }
       arguments.objectURL = object
+      arguments.keys = keys.map { $0.hasPrefix("env:") ? $0 : DirectoryFacts.absolute($0) }
       arguments.node = node
       arguments.weightsID = weightsId
       try arguments.validate()
     } catch {
       throw ValidationError(error.description)
+    }
+    if object != nil && keys == nil {
+      note(
+        "objects are authenticated with a key: add --keys FILE, which kvbm keygen makes, or set "
+          + "KVBM_KEYS where the engine starts")
     }
     printLine(arguments.json)
   }

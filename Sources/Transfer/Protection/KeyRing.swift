@@ -20,7 +20,7 @@ public struct KeyRing: Sendable {
   ///
   /// - Parameter source: where the text is from, for messages; they never quote it.
   /// - Throws: `noKeys`, `tooMany`, `badKey` with the line, `twice`, `noMemory`.
-  init(text: [UInt8], source: String) throws(KeyError) {
+  package init(text: [UInt8], source: String) throws(KeyError) {
     var keys: [SecretKey] = []
     for (index, line) in text.split(separator: 10, omittingEmptySubsequences: false).enumerated() {
       guard Self.trimmed(line).first != UInt8(ascii: "#") else { continue }

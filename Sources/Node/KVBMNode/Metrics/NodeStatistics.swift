@@ -208,7 +208,7 @@ extension NodeCore {
         diskWriteBudgetBytes: configuration.disk?.writeBudgetBytes,
         tenants: state.tenantStatistics(hasDisk: store != nil),
         diskDriver: store?.driverName, diskEncryption: configuration.diskEncryption,
-        object: state.objectReport(url: configuration.object?.url))
+        object: state.objectReport(of: configuration.object))
     }
   }
 

@@ -1,4 +1,6 @@
+import KVLayout
 import ObjectTier
+import Protection
 
 extension NodeConfiguration {
   /// The object store's part.
@@ -11,6 +13,9 @@ extension NodeConfiguration {
     public var capacityBytes: Int?
     /// After how many days objects of a directory go that nobody used; nil: never.
     public var expireDays: Int?
+    /// What is done to objects; others can write where they are, so not nothing unless that is
+    /// asked for.
+    public var protection = SlotProtection.Form.authenticated
     /// How often a directory is swept at most; other values are for tests.
     var sweepMilliseconds = 60_000
 
@@ -22,10 +27,34 @@ extension NodeConfiguration {
       ObjectLimits(ageMaxSeconds: expireDays.map { $0 * 86_400 }, bytesMax: capacityBytes)
     }
 
+    /// What protects objects with these keys; also those that are left plain may be read with them.
+    func protector(_ keys: KeyRing?) -> Protector? {
+      keys.map { Protector(keys: $0, form: protection) }
+    }
+
     /// Checks what can be checked without touching anything.
     ///
     /// - Throws: The first setting that cannot be.
-    func validate() throws(ConfigurationError) {
+    func validate(_ keys: KeyRing?) throws(ConfigurationError) {
+      try validatePlace()
+      guard keys == nil else { return }
+      switch protection {
+      case .plain: break
+      case .authenticated:
+        throw ConfigurationError(
+          key: "object.authentication", value: "on",
+          remedy:
+            "\"off\" without keys, which others than nodes could write then; or name a file of "
+            + "keys in `keys`, the same on every node, which `kvbm keygen` makes")
+      case .encrypted:
+        throw ConfigurationError(
+          key: "object.encryption", value: protection.rawValue,
+          remedy: "\"none\" without keys; name a file of keys in `keys`, the same on every node, "
+            + "which `kvbm keygen` makes")
+      }
+    }
+
+    private func validatePlace() throws(ConfigurationError) {
       guard let location = try? ObjectLocation(url: url) else {
         throw ConfigurationError(
           key: "object.url", value: url, remedy: "file:///directory or s3://bucket/prefix")

@@ -17,7 +17,8 @@ extension NodeCore {
     }
     guard
       let runner = ObjectRunner(
-        keeper, completion: { outcomes.deliver(object: $0, part: $1, $2) })
+        keeper, ObjectForm(protector: object.protector(configuration.keys)),
+        completion: { outcomes.deliver(object: $0, part: $1, $2) })
     else { throw .system("the system gives no threads for the object store") }
     return runner
   }

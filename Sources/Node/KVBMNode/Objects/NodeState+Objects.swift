@@ -6,6 +6,8 @@ import ObjectTier
 struct ObjectFaults {
   /// Objects whose bytes were not the block that they should be.
   var corrupt = 0
+  /// Of these, the ones whose protection was at fault.
+  var protection = ProtectionFaults()
   /// Puts, gets and questions without an answer.
   var failed = 0
   /// Why the last one of either kind.
@@ -69,6 +71,7 @@ extension NodeState {
     case .wrong(let fault):
       told = .corrupt
       objectFaults.corrupt += 1
+      objectFaults.protection.note(fault)
       objectFaults.lastReason = "\(fault)"
     case .failed(let error):
       told = .failure

@@ -8,6 +8,8 @@ public struct ObjectReport: Codable, Sendable {
   /// "opening", "closed" (it could not be opened so far), "open", or "left alone" (it does not
   /// answer, and is tried now and then).
   public var state: String
+  /// "none", "authenticated", or "aes-256-gcm".
+  public var protection: String
   /// Blocks that wait to be put, or are being put.
   public var pendingPuts: Int
   /// What the last sweep of a directory has found there, of all nodes: 0 before it.
@@ -17,21 +19,25 @@ public struct ObjectReport: Codable, Sendable {
   /// One or two lines for people.
   var lines: [String] {
     let found = objects > 0 ? ", \(ByteSize(bytes: bytes)) in \(objects) objects" : ""
-    return ["object \(url): \(state), \(pendingPuts) blocks to be put\(found)"]
+    return [
+      "object \(url): \(state), \(pendingPuts) blocks to be put\(found)",
+      "object protection: \(protection)",
+    ]
   }
 }
 
 extension NodeState {
   /// How the node stands with its object store; nil without one.
-  func objectReport(url: String?) -> ObjectReport? {
-    guard let objects, let url else { return nil }
+  func objectReport(of object: NodeConfiguration.Object?) -> ObjectReport? {
+    guard let objects, let object else { return nil }
     let swept = objects.keeper.swept
     let state =
       objects.keeper.store == nil
       ? (objects.keeper.failure == nil ? "opening" : "closed")
       : (engine.isObjectStoreShut ? "left alone" : "open")
     return ObjectReport(
-      url: url, state: state, pendingPuts: engine.pendingPutCount, objects: swept.objectCount,
+      url: object.url, state: state, protection: object.protection.rawValue,
+      pendingPuts: engine.pendingPutCount, objects: swept.objectCount,
       bytes: swept.byteCount)
   }
 
@@ -41,6 +47,7 @@ extension NodeState {
     let (figures, swept) = (objects.figures, objects.keeper.swept)
     counters["object_corrupt"] = objectFaults.corrupt
     counters["object_failed"] = objectFaults.failed
+    for (name, value) in objectFaults.protection.named { counters["object_" + name] = value }
     counters["objects_present"] = figures.existingCount
     counters["objects_cut"] = figures.damagedCount
     counters["object_retries"] = figures.retryCount

@@ -30,15 +30,17 @@ final class ObjectRunner: Sendable {
 
   /// Opens the store and sweeps it.
   let keeper: ObjectKeeper
+  private let form: ObjectForm
   private let copier: PutCopier
   private let completion: Completion
   private let hasEnded = Atomic(false)
 
   /// Begins to open the store; nil when the system gives no threads.
-  init?(_ keeper: ObjectKeeper, completion: @escaping Completion) {
+  init?(_ keeper: ObjectKeeper, _ form: ObjectForm, completion: @escaping Completion) {
     self.keeper = keeper
+    self.form = form
     self.completion = completion
-    copier = PutCopier(keeper) { completion($0, 0, $1) }
+    copier = PutCopier(keeper, form) { completion($0, 0, $1) }
     guard copier.start(), keeper.start() else {
       _ = close(withinMilliseconds: 1_000)
       return nil
@@ -74,8 +76,8 @@ final class ObjectRunner: Sendable {
         // A call that is stuck keeps the memory that it may write to.
         withExtendedLifetime(memory) {
           guard outcome == .done else { return completion(ticket, 0, ObjectEnd(outcome)) }
-          let bytes = UnsafeRawBufferPointer(start: target.pointer, count: count)
-          guard let fault = ObjectForm.unpack(bytes, expecting: expectation) else {
+          let bytes = UnsafeMutableRawBufferPointer(start: target.pointer, count: count)
+          guard let fault = form.unpack(bytes, expecting: expectation) else {
             return completion(ticket, 0, .done)
           }
           if ObjectForm.isWorthless(fault) { remove(name) }

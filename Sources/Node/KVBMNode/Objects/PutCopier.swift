@@ -37,14 +37,16 @@ final class PutCopier: Sendable {
   }
 
   private let keeper: ObjectKeeper
+  private let form: ObjectForm
   private let completion: Completion
   private let state = Mutex(State())
   private let bell = clinux_eventfd()
   private let threads = ThreadGroup()
 
   /// A copier for the keeper's store; nothing happens before `start`.
-  init(_ keeper: ObjectKeeper, completion: @escaping Completion) {
+  init(_ keeper: ObjectKeeper, _ form: ObjectForm, completion: @escaping Completion) {
     self.keeper = keeper
+    self.form = form
     self.completion = completion
   }
 
@@ -112,9 +114,7 @@ final class PutCopier: Sendable {
     let count = ObjectForm.byteCount(description.shape)
     let copy = SlotAddress(.allocate(byteCount: count, alignment: 4_096))
     copy.pointer.copyMemory(from: put.memory.slot(put.slot), byteCount: count)
-    if let fault = ObjectForm.pack(copy.pointer, description) {
-      return end(put, copy, .wrong(fault))
-    }
+    if let failure = form.pack(copy.pointer, description) { return end(put, copy, failure) }
     let name = ObjectRunner.name(
       description.namespace, description.key, group: Int(description.group))
     let isTaken =

@@ -43,6 +43,8 @@ public struct ConnectorArguments: Hashable, Sendable {
   public var disk: Disk?
   /// The object store that nodes share, if there is one.
   public var objectURL: String?
+  /// Where keys are that protect objects: a file, or `env:NAME`; nil leaves it to a variable.
+  public var keys: String?
   /// A node that somebody else runs, as `unix:/path`.
   public var node: String?
   /// What names the weights instead of a digest.
@@ -72,10 +74,11 @@ public struct ConnectorArguments: Hashable, Sendable {
       throw ConfigurationError(
         key: "--node", value: node, remedy: "\"unix:\" and an absolute path")
     }
-    if host != nil || disk != nil || objectURL != nil {
+    if host != nil || disk != nil || objectURL != nil || keys != nil {
       throw ConfigurationError(
         key: "--node", value: node,
-        remedy: "alone: the running node has its own tiers; leave --host, --disk and --object out")
+        remedy: "alone: the running node has its own tiers; leave --host, --disk, --object and "
+          + "--keys out")
     }
   }
 
@@ -89,6 +92,7 @@ public struct ConnectorArguments: Hashable, Sendable {
           + "\"capacity\":\(Self.quoted(disk.capacity.exactText))}")
     }
     if let objectURL { extra.append("\"object\":{\"url\":\(Self.quoted(objectURL))}") }
+    if let keys { extra.append("\"keys\":\(Self.quoted(keys))") }
     if let node { extra.append("\"node\":\(Self.quoted(node))") }
     if let weightsID { extra.append("\"weights_id\":\(Self.quoted(weightsID))") }
     return "{\"kv_connector\":\"KVBMConnector\",\"kv_connector_module_path\":\"swift_kvbm.vllm\","
