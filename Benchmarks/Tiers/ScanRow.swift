@@ -18,33 +18,65 @@ struct ScanRow {
     let path = "\(directory)/.kvbm-bench-store-\(getpid())"
     defer { remove(path) }
     do {
-      let shape = try BlockShape(
-        headCount: 1, layerCount: 1, blockTokens: 16, tokenBytes: 256, elementBytes: 2)
-      let store = try DiskStore.open(directory: path, capacityBytes: Self.capacityBytes) { _, _ in }
-      defer { store.close() }
-      var extents: [DiskExtent] = []
-      var filled = 0
-      while filled < slotCount {
-        let extent = try store.createExtent(slotBytes: shape.slotBytes)
-        let code = fill(extent, shape, from: filled)
-        guard code == 0 else { return "\(path): \(String(cString: strerror(code)))" }
-        extents.append(extent)
-        filled += extent.slotCount
-      }
-      let start = Machine.seconds
-      var found = 0
-      for extent in extents { found += store.scan(extent).blocks.count }
-      let took = (Machine.seconds - start) * 1e3
-      let beside = serially(extents, shape)
-      guard found == filled else { return "\(path): \(found) of \(filled) blocks were found" }
-      report(
-        .time(
-          "scan of \(filled) slots at the start, \(store.driverName)",
-          beside: "a page after the other", [Turn(value: took, yardstick: beside)]))
-      return nil
+      let headers = try scanHeaders(path, report)
+      guard let headers else { return "\(path): not all blocks were written and found" }
+      return try scanIndex(path, beside: headers, report)
     } catch {
       return "\(error)"
     }
+  }
+
+  private static func open(_ path: String) throws(DiskTierError) -> DiskStore {
+    try DiskStore.open(directory: path, capacityBytes: capacityBytes) { _, _ in }
+  }
+
+  /// Fills a store and scans it; blocks and milliseconds, nil when some were not found.
+  private func scanHeaders(
+    _ path: String, _ report: (TierRow) -> Void
+  ) throws -> (count: Int, milliseconds: Double)? {
+    let shape = try BlockShape(
+      headCount: 1, layerCount: 1, blockTokens: 16, tokenBytes: 256, elementBytes: 2)
+    let store = try Self.open(path)
+    defer { store.close() }
+    var extents: [DiskExtent] = []
+    var filled = 0
+    while filled < slotCount {
+      let extent = try store.createExtent(slotBytes: shape.slotBytes)
+      guard fill(extent, shape, from: filled) == 0 else { return nil }
+      extents.append(extent)
+      filled += extent.slotCount
+    }
+    let (found, took) = scan(store)
+    guard found == filled else { return nil }
+    report(
+      .time(
+        "scan of \(filled) slots at the start, \(store.driverName)",
+        beside: "a page after the other", [Turn(value: took, yardstick: serially(extents, shape))]))
+    return (filled, took)
+  }
+
+  /// Opens it again, with the index that closing it has left.
+  private func scanIndex(
+    _ path: String, beside headers: (count: Int, milliseconds: Double), _ report: (TierRow) -> Void
+  ) throws -> String? {
+    let start = Machine.seconds
+    let store = try Self.open(path)
+    defer { store.close() }
+    let (found, _) = scan(store)
+    let took = (Machine.seconds - start) * 1e3
+    guard found == headers.count else { return "\(path): the index has \(found) blocks" }
+    report(
+      .time(
+        "opening of \(found) slots with the index of a clean stop", beside: "a scan of the headers",
+        [Turn(value: took, yardstick: headers.milliseconds)]))
+    return nil
+  }
+
+  /// Blocks that are found, and how many milliseconds that takes.
+  private func scan(_ store: DiskStore) -> (count: Int, milliseconds: Double) {
+    let start = Machine.seconds
+    let found = store.extents.reduce(0) { $0 + store.scan($1).blocks.count }
+    return (found, (Machine.seconds - start) * 1e3)
   }
 
   /// Writes a sealed block into each slot; the errno, or 0.

@@ -72,6 +72,7 @@ def test_what_a_disk_does_for_requests_is_measured_in_times(binaries, tmp_path):
     assert any("blocks of 64 KiB, checked" in row["path"] for row in rows)
     assert any("while writing, threads" in row["path"] for row in rows)
     assert any(re.match(r"scan of \d+ slots", row["path"]) for row in rows)
+    assert any(row["yardstick"] == "a scan of the headers" for row in rows)
     for row in rows:
         assert row["milliseconds"] > 0 and row["yardstick_milliseconds"] > 0 and row["ratio"] > 0
         assert "gbps" not in row
