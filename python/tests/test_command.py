@@ -26,7 +26,7 @@ def kvbm(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
 def test_the_version_is_said_for_people_and_for_programs(binaries):
     assert kvbm("version").stdout.startswith("kvbm 0.1.0\n")
     report = json.loads(kvbm("version", "--json").stdout)
-    assert report == {"slot_format": 1, "version": "0.1.0", "wire_protocol": 4}
+    assert report == {"slot_format": 1, "version": "0.1.0", "wire_protocol": 5}
 
 
 @pytest.mark.parametrize(
