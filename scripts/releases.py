@@ -31,6 +31,11 @@ ROWS = (
         "contract harness, both runners' own order of calls",
         "test_harness.py::test_every_scheduler_and_runner",
     ),
+    (
+        "loads within the step, alone and among others, and such that fail",
+        "contract harness",
+        "test_within_step.py",
+    ),
     ("one, two and four ranks", "contract harness", "test_ranks.py"),
     ("planted faults are seen", "contract harness, faulty library", "test_planted.py"),
     ("refusals, the inert connector, a missing node", "units", "test_connector.py"),

@@ -163,7 +163,8 @@ def test_attributes_are_found_wherever_a_class_has_them():
 OPTIONAL = {
     "KVCacheConfig": {"kv_tp_replicas"},
     "FullAttentionSpec": {"non_causal"},
-    "BlockPool": {"evict_blocks"},
+    "BlockPool": {"evict_blocks", "hash_block_size"},
+    "Request": {"block_hashes"},
 }
 
 
