@@ -242,9 +242,9 @@ struct ForecastTests {
       let bucket = Int(state >> 33) % 30
       let isUsed = Int(state >> 45) % (2 + bucket * 7 % 11) == 0
       if isUsed {
-        table.noteUsed(.end(0), bucket: bucket)
+        table.noteUsed(.end(0), bucket...bucket)
       } else {
-        table.notePassed(.end(0), bucket: bucket)
+        table.notePassed(.end(0), bucket..<bucket + 1)
       }
     }
     table.update(holdMin: holdMin)

@@ -17,7 +17,7 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
   @usableFromInline let kind: Kind
   @usableFromInline var lru: LRU?
   @usableFromInline var leafFirst: LeafFirst?
-  @usableFromInline var forecast: Forecast?
+  @usableFromInline var forecast: OwnedValue<Forecast>?
   @usableFromInline var divided: TenantOrders?
 
   /// The chosen policy for slots `0..<capacity`; the others are not made.
@@ -31,7 +31,7 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
       }
     lru = choice == .lru ? LRU(capacity: capacity) : nil
     leafFirst = choice == .leafFirst ? LeafFirst(capacity: capacity) : nil
-    forecast = choice == .forecast ? Forecast(capacity: capacity) : nil
+    forecast = choice == .forecast ? OwnedValue(Forecast(capacity: capacity)) : nil
     divided = nil
   }
 
@@ -53,7 +53,7 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
   public mutating func inserted(_ block: BlockID, after parent: BlockID?) {
     switch kind {
     case .leafFirst: leafFirst?.inserted(block, after: parent)
-    case .forecast: forecast?.inserted(block, after: parent)
+    case .forecast: forecast?.value.inserted(block, after: parent)
     case .lru: lru?.inserted(block, after: parent)
     case .divided: divided?.inserted(block, after: parent)
     }
@@ -64,7 +64,7 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
   public mutating func inserted(_ block: BlockID, key: BlockKey, after parent: BlockID?) {
     switch kind {
     case .leafFirst: leafFirst?.inserted(block, key: key, after: parent)
-    case .forecast: forecast?.inserted(block, key: key, after: parent)
+    case .forecast: forecast?.value.inserted(block, key: key, after: parent)
     case .lru: lru?.inserted(block, key: key, after: parent)
     case .divided: divided?.inserted(block, key: key, after: parent)
     }
@@ -77,7 +77,7 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
   ) -> Int {
     switch kind {
     case .leafFirst, .lru: keys.count
-    case .forecast: forecast!.admit(keys, after: parent, isWhole: isWhole)
+    case .forecast: forecast!.value.admit(keys, after: parent, isWhole: isWhole)
     case .divided: divided!.admit(keys, after: parent, isWhole: isWhole)
     }
   }
@@ -87,7 +87,7 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
   public mutating func adopted(_ block: BlockID, key: BlockKey) {
     switch kind {
     case .leafFirst: leafFirst?.adopted(block, key: key)
-    case .forecast: forecast?.adopted(block, key: key)
+    case .forecast: forecast?.value.adopted(block, key: key)
     case .lru: lru?.adopted(block, key: key)
     case .divided: divided?.adopted(block, key: key)
     }
@@ -98,7 +98,7 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
   public mutating func advance(to nanoseconds: UInt64) {
     switch kind {
     case .leafFirst, .lru: break
-    case .forecast: forecast?.advance(to: nanoseconds)
+    case .forecast: forecast?.value.advance(to: nanoseconds)
     case .divided: divided?.advance(to: nanoseconds)
     }
   }
@@ -108,7 +108,7 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
   public mutating func linked(_ block: BlockID, after parent: BlockID) {
     switch kind {
     case .leafFirst: leafFirst?.linked(block, after: parent)
-    case .forecast: forecast?.linked(block, after: parent)
+    case .forecast: forecast?.value.linked(block, after: parent)
     case .lru: lru?.linked(block, after: parent)
     case .divided: divided?.linked(block, after: parent)
     }
@@ -119,7 +119,7 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
   public mutating func pinned(_ slot: Slot) {
     switch kind {
     case .leafFirst: leafFirst?.pinned(slot)
-    case .forecast: forecast?.pinned(slot)
+    case .forecast: forecast?.value.pinned(slot)
     case .lru: lru?.pinned(slot)
     case .divided: divided?.pinned(slot)
     }
@@ -130,7 +130,7 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
   public mutating func released(_ slot: Slot) {
     switch kind {
     case .leafFirst: leafFirst?.released(slot)
-    case .forecast: forecast?.released(slot)
+    case .forecast: forecast?.value.released(slot)
     case .lru: lru?.released(slot)
     case .divided: divided?.released(slot)
     }
@@ -141,7 +141,7 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
   public mutating func rested(_ slot: Slot) {
     switch kind {
     case .leafFirst: leafFirst?.rested(slot)
-    case .forecast: forecast?.rested(slot)
+    case .forecast: forecast?.value.rested(slot)
     case .lru: lru?.rested(slot)
     case .divided: divided?.rested(slot)
     }
@@ -152,7 +152,7 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
   public mutating func beginUses(turnedAwayCount: Int) {
     switch kind {
     case .leafFirst, .lru: break
-    case .forecast: forecast?.beginUses(turnedAwayCount: turnedAwayCount)
+    case .forecast: forecast?.value.beginUses(turnedAwayCount: turnedAwayCount)
     case .divided: divided?.beginUses(turnedAwayCount: turnedAwayCount)
     }
   }
@@ -162,7 +162,7 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
   public mutating func used(_ slot: Slot, isCached: Bool) {
     switch kind {
     case .leafFirst: leafFirst?.used(slot, isCached: isCached)
-    case .forecast: forecast?.used(slot, isCached: isCached)
+    case .forecast: forecast?.value.used(slot, isCached: isCached)
     case .lru: lru?.used(slot, isCached: isCached)
     case .divided: divided?.used(slot, isCached: isCached)
     }
@@ -172,7 +172,7 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
   public mutating func cooled(_ slot: Slot) {
     switch kind {
     case .leafFirst: leafFirst?.cooled(slot)
-    case .forecast: forecast?.cooled(slot)
+    case .forecast: forecast?.value.cooled(slot)
     case .lru: lru?.cooled(slot)
     case .divided: divided?.cooled(slot)
     }
@@ -183,7 +183,7 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
   public mutating func removed(_ slot: Slot) {
     switch kind {
     case .leafFirst: leafFirst?.removed(slot)
-    case .forecast: forecast?.removed(slot)
+    case .forecast: forecast?.value.removed(slot)
     case .lru: lru?.removed(slot)
     case .divided: divided?.removed(slot)
     }
@@ -194,7 +194,7 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
   public mutating func takeVictim() -> Slot? {
     switch kind {
     case .leafFirst: leafFirst!.takeVictim()
-    case .forecast: forecast!.takeVictim()
+    case .forecast: forecast!.value.takeVictim()
     case .lru: lru!.takeVictim()
     case .divided: divided!.takeVictim()
     }
@@ -205,7 +205,7 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
   public mutating func likelyVictim() -> Slot? {
     switch kind {
     case .leafFirst: leafFirst!.likelyVictim()
-    case .forecast: forecast!.likelyVictim()
+    case .forecast: forecast!.value.likelyVictim()
     case .lru: lru!.likelyVictim()
     case .divided: divided!.likelyVictim()
     }
@@ -216,7 +216,7 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
   public mutating func prefetch(_ slot: Slot) {
     switch kind {
     case .leafFirst: leafFirst!.prefetch(slot)
-    case .forecast: forecast!.prefetch(slot)
+    case .forecast: forecast!.value.prefetch(slot)
     case .lru: lru!.prefetch(slot)
     case .divided: divided!.prefetch(slot)
     }
@@ -225,7 +225,7 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
   /// As the chosen policy has it.
   @inlinable @inline(__always)
   public mutating func prefetch(_ key: BlockKey) {
-    if kind == .forecast { forecast?.prefetch(key) }
+    if kind == .forecast { forecast?.value.prefetch(key) }
   }
 
   /// As the chosen policy has it, and only that one is there.
@@ -244,7 +244,7 @@ public struct ChosenPolicy: EvictionPolicy, ~Copyable {
     }
     switch forecast {
     case .some(let policy):
-      try policy.checkInvariants(cachedCount: cachedCount, isCached: isCached)
+      try policy.value.checkInvariants(cachedCount: cachedCount, isCached: isCached)
     case .none: try require(kind != .forecast, "no forecast where that was chosen")
     }
     switch divided {

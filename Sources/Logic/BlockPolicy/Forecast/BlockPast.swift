@@ -36,6 +36,10 @@ struct BlockPast: BitwiseCopyable {
     set { place = newValue ? place | 0x80 : place & 0x7f }
   }
 
+  /// Whether the block can tell anything about a request that comes to it again.
+  @inline(__always)
+  var isTelling: Bool { distance <= 1 || isFork }
+
   /// Whether a request that goes on behind this block continues the one that used it last.
   @inline(__always)
   var isContinued: Bool { distance <= 1 && !isFork }

@@ -13,8 +13,8 @@ struct Duel: ~Copyable {
   private(set) var rule = Rule.forecast
   private var lru: ShadowCache
   private var lfu: ShadowCache
-  /// Blocks whose tag has so many low bits 0 are in the sample.
-  private let sampleShift: UInt32
+  /// Blocks whose tag has these bits 0 are in the sample.
+  private let sampleMask: UInt32
   private let roundLength: Int
   private var seenCount = 0
   /// Hits in this round and, fading, those before: ours, LRU's, LFU's.
@@ -36,15 +36,18 @@ struct Duel: ~Copyable {
     var shift: UInt32 = 0
     while capacity >> Int(shift) > Self.namesMax { shift += 1 }
     let names = max(1, capacity >> Int(shift))
-    sampleShift = shift
+    sampleMask = (1 << shift - 1) << 8
     lru = ShadowCache(capacity: names, levelCount: 1)
     lfu = ShadowCache(capacity: names, levelCount: Self.levelCount)
     roundLength = max(Self.roundMin, names * 2)
   }
 
-  /// A block was used; `isHit` says whether the pool had it.
+  /// Whether the block's uses are to be noted.
+  @inline(__always)
+  func isSampled(_ tag: UInt32) -> Bool { tag & sampleMask == 0 }
+
+  /// A block of the sample was used; `isHit` says whether the pool had it.
   mutating func note(_ tag: UInt32, isHit: Bool) {
-    guard (tag >> 8) & ((1 << sampleShift) - 1) == 0 else { return }
     if isHit { hits.own += 1 }
     if lru.use(tag) { hits.lru += 1 }
     if lfu.use(tag) { hits.lfu += 1 }

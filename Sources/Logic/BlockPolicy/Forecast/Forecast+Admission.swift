@@ -17,7 +17,7 @@ extension Forecast {
   ) -> Int {
     guard keys.count > 0, duel.rule == .forecast else { return keys.count }
     var node = Node()
-    place(&node, before: nil, after: parent)
+    place(&node, before: nil, after: Name(parent ?? .none))
     for position in keys.indices {
       if position > 0 { node.newCount = min(254, node.newCount) + 1 }
       guard let before = ghosts.find(Self.tag(keys[position])) else { continue }

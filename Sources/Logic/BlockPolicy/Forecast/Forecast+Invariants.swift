@@ -13,6 +13,8 @@ extension Forecast {
       try order.forEach(in: list) { (slot) throws(BrokenInvariant) in
         try require(isCached(slot), "a candidate is not cached")
         try require(nodes[slot].isParked == isParked, "a block is parked, or not, in vain")
+        let mayWait = nodes[slot].childCount > 0 || slot == freed
+        try require(!isParked || mayWait, "a leaf is parked, and nothing will free it")
         try require(isParked || nodes[slot].reuse.index == list, "a block is in the wrong list")
         count += 1
       }

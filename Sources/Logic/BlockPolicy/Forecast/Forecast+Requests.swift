@@ -26,7 +26,7 @@ extension Forecast {
   ///
   /// What a request continues is told by the last block that it shares with an earlier one, whether
   /// that is in the pool or remembered.
-  mutating func place(_ node: inout Node, before: BlockPast?, after parent: BlockID?) {
+  mutating func place(_ node: inout Node, before: BlockPast?, after parent: Name) {
     if let before {
       node.past = before
       node.past.logNumber = 0
@@ -43,12 +43,12 @@ extension Forecast {
     }
     node.newCount = 1
     node.past.lastUse = now
-    guard let parent else {
+    guard parent.stamp != 0 else {
       node.flags |= Node.mark
       return
     }
     // Where the block before it has not come yet, what it brings is found out later.
-    guard isCurrent(Name(parent)), nodes[parent.slot].tag != 0 else { return }
+    guard isCurrent(parent), nodes[parent.slot].tag != 0 else { return }
     let above = nodes[parent.slot]
     guard above.isUsed else {
       node.past.turn = above.past.turn
@@ -97,12 +97,12 @@ extension Forecast {
     }
     request.last = slot
     request.newFork = .none
-    let gap = node.isUsed ? nextGap(of: node) : node.gap
     log.noteUse(node.past.logNumber, at: now, in: &table)
     noteUse(node.tag, isHit: node.isUsed)
     node.past.uses = min(254, node.past.uses) + 1
     request.isTrunk = request.isTrunk || node.past.isFork
     let isRoot = !isCurrent(node.parent)
+    var gap: Int { node.isUsed ? nextGap(of: node) : node.gap }
     let reuse: ReuseClass
     let isTelling: Bool
     if request.isTrunk, request.distance > 0 {

@@ -10,8 +10,8 @@ import BlockIdentity
 /// the number of uses tells more.
 ///
 /// Every class has a list in order of use, tails before heads. The victim is the cold end of the
-/// list where that is worth least. A block with children in the pool is passed over, and comes back
-/// as soon as it has none: a prefix without its beginning is worthless. As in `LeafFirst` that is a
+/// list where that is worth least. A block with children in the pool is passed over, and goes as
+/// soon as it has none: a prefix without its beginning is worthless. As in `LeafFirst` that is a
 /// preference, and with all leaves pinned an inner block goes. `admit` turns away what is worth
 /// less than what it would replace. Where LRU or LFU would do better, their rule is followed
 /// (`Duel`).
@@ -36,33 +36,25 @@ public struct Forecast: EvictionPolicy, ~Copyable {
   var now: UInt32 = 1
   private(set) var hasClock = false
   var pace: Pace
-  private var run = VictimRun()
-  private let runLength: Int
-  /// By class: a slot near its cold end; see `lookAhead`.
-  private let lookaheads: Column<Slot>
-  /// The block that has become a leaf since `likelyVictim`.
-  private var freed = Slot.none
+  var run = VictimRun()
+  let runLength: Int
+  /// What has been brought near for the victims after this one.
+  var ahead = LookAhead()
+  /// A parked block that has lost its last child and is to go next, unless it gets another.
+  var freed = Slot.none
+  /// The block that goes soon if that one does.
+  var next = Slot.none
+  /// Whether the last victim was one that had been freed.
+  var isCascading = false
   /// The request whose blocks are being released.
   var request = ReleasedRequest()
-
-  /// Where victims are being taken from.
-  private struct VictimRun: BitwiseCopyable {
-    var reuse = ReuseClass(index: 0)
-    /// When the last victim was used.
-    var lastUse: UInt32 = 0
-    /// The least that a candidate of another class is worth.
-    var limit: Float = 0
-    /// How many more are taken without looking around.
-    var length = 0
-  }
 
   static var parkedList: Int { ReuseClass.count }
   private static let ghostsMin = 1 << 14
   /// Ticks that a block rests for at most: nine minutes, or so many blocks.
-  private static let restMax: UInt32 = 1 << 16
+  static let restMax: UInt32 = 1 << 16
   /// Of adopted blocks, those whose tag has these bits 0 are followed: a scan finds many at once.
   private static let adoptedMask: UInt32 = 0x3f
-  private static let refreshCount = 8
   private static let runMax = 16
   /// Slots for each victim that may be taken without looking around: few where that is much.
   private static let slotsPerRun = 256
@@ -71,17 +63,13 @@ public struct Forecast: EvictionPolicy, ~Copyable {
   public init(capacity: Int) {
     nodes = Column(zeroed: capacity)
     order = SlotLists(capacity: capacity, listCount: ReuseClass.count + 1)
-    lookaheads = Column(zeroed: ReuseClass.count)
     runLength = min(Self.runMax, max(2, capacity / Self.slotsPerRun))
     ghosts = GhostTable(capacity: max(capacity / 8, Self.ghostsMin))
     duel = Duel(capacity: capacity)
     pace = Pace(capacity: capacity)
   }
 
-  deinit {
-    nodes.deallocate()
-    lookaheads.deallocate()
-  }
+  deinit { nodes.deallocate() }
 
   /// Sets the time; ages are counted from it.
   public mutating func advance(to nanoseconds: UInt64) {
@@ -98,15 +86,27 @@ public struct Forecast: EvictionPolicy, ~Copyable {
   public mutating func inserted(_ block: BlockID, key: BlockKey, after parent: BlockID?) {
     if !hasClock { now &+= 1 }
     pace.cameIn()
-    var node = Node(stamp: Name(block).stamp)
+    let name = Name(block)
+    var node = Node(stamp: name.stamp)
     // Children that came before their parent have counted themselves already.
-    if isCurrent(Name(block)) { node.childCount = nodes[block.slot].childCount }
+    if isCurrent(name) { node.childCount = nodes[block.slot].childCount }
     node.tag = Self.tag(key)
+    let above = Name(parent ?? .none)
     let before = ghosts.take(node.tag)
     if let before { log.noteUse(before.logNumber, at: now, in: &table) }
-    place(&node, before: before, after: parent)
+    place(&node, before: before, after: above)
+    if above.stamp != 0, above.slot != block.slot {
+      node.parent = above
+      count(childOf: above)
+    }
     nodes[block.slot] = node
-    if let parent { linked(block, after: parent) }
+  }
+
+  /// The block that others call their parent has another child; it may have no node yet.
+  @inline(__always)
+  private mutating func count(childOf parent: Name) {
+    if !isCurrent(parent) { nodes[parent.slot] = Node(stamp: parent.stamp) }
+    nodes[parent.slot].childCount += 1
   }
 
   /// Counts the block at its parent; nothing if it has one.
@@ -114,8 +114,7 @@ public struct Forecast: EvictionPolicy, ~Copyable {
     guard parent.slot != block.slot, !isCurrent(nodes[block.slot].parent) else { return }
     let name = Name(parent)
     nodes[block.slot].parent = name
-    if !isCurrent(name) { nodes[parent.slot] = Node(stamp: name.stamp) }
-    nodes[parent.slot].childCount += 1
+    count(childOf: name)
     guard nodes[block.slot].isAdopted, nodes[parent.slot].isAdopted else { return }
     // It was no request's last block, and where two go on behind it, they part there.
     nodes[parent.slot].past.distance = 2
@@ -184,6 +183,7 @@ public struct Forecast: EvictionPolicy, ~Copyable {
     if isCached { enter(slot) }
   }
 
+  @inline(__always)
   private mutating func enter(_ slot: Slot) {
     let reuse = nodes[slot].reuse
     order.insert(slot, warmIn: reuse.index)
@@ -195,7 +195,8 @@ public struct Forecast: EvictionPolicy, ~Copyable {
   }
 
   /// Takes the slot out of its list.
-  private mutating func leave(_ slot: Slot) {
+  @inline(__always)
+  mutating func leave(_ slot: Slot) {
     order.unlink(slot)
     if !nodes[slot].isParked { ranking.counts[nodes[slot].reuse.index] -= 1 }
   }
@@ -207,7 +208,7 @@ public struct Forecast: EvictionPolicy, ~Copyable {
     if !nodes[slot].isParked { rank(nodes[slot].reuse) }
   }
 
-  /// Forgets the block; a parked parent that loses its last child is a candidate again.
+  /// Forgets the block; a parked parent that loses its last child goes next.
   public mutating func removed(_ slot: Slot) {
     pace.leftPool()
     let parent = nodes[slot].parent
@@ -215,65 +216,9 @@ public struct Forecast: EvictionPolicy, ~Copyable {
     guard isCurrent(parent), nodes[parent.slot].childCount > 0 else { return }
     nodes[parent.slot].childCount -= 1
     guard nodes[parent.slot].childCount == 0, nodes[parent.slot].isParked else { return }
-    nodes[parent.slot].flags &= ~Node.parked
+    if freed != parent.slot { unpark() }
     freed = parent.slot
-    order.unlink(parent.slot)
-    // It was at the cold end when it was parked, and has not been used since.
-    order.insert(parent.slot, coldIn: nodes[parent.slot].reuse.index)
-    ranking.counts[nodes[parent.slot].reuse.index] += 1
-    rank(nodes[parent.slot].reuse)
-  }
-
-  /// Takes the coldest leaf of the class where that is worth least.
-  ///
-  /// - Complexity: O(1) amortised: classes are few, and a block is parked once between two uses.
-  public mutating func takeVictim() -> Slot? {
-    while let reuse = nextClass() {
-      guard let slot = order.coldest(of: reuse.index) else { continue }
-      leave(slot)
-      lookAhead(in: reuse)
-      if nodes[slot].childCount == 0 {
-        remember(slot)
-        return slot
-      }
-      nodes[slot].flags |= Node.parked
-      order.insert(slot, warmIn: Self.parkedList)
-    }
-    guard let slot = order.coldest(of: Self.parkedList) else { return nil }
-    order.unlink(slot)
-    remember(slot)
-    return slot
-  }
-
-  /// A block that has just become a leaf, or else one near the cold end of the class that victims
-  /// are being taken from.
-  public mutating func likelyVictim() -> Slot? {
-    if freed != .none {
-      defer { freed = .none }
-      return freed
-    }
-    let slot = lookaheads[run.reuse.index]
-    return order.isListed(slot) ? slot : nil
-  }
-
-  /// Begins to bring near what is soon at the cold end of a class; called with each block that is
-  /// taken from there, goes a step further each time.
-  private mutating func lookAhead(in reuse: ReuseClass) {
-    let last = lookaheads[reuse.index]
-    let next: Slot
-    if order.isListed(last), nodes[last].reuse == reuse {
-      // Its node has come by now: what its leaving needs is the next to come.
-      let node = nodes[last]
-      ghosts.prefetch(node.tag)
-      if node.parent.stamp != 0 { prefetch(node.parent.slot) }
-      next = order.warmer(than: last) ?? last
-    } else {
-      guard let coldest = order.coldest(of: reuse.index) else { return }
-      prefetch(coldest)
-      next = order.warmer(than: coldest) ?? coldest
-    }
-    lookaheads[reuse.index] = next
-    prefetch(next)
+    foresee()
   }
 
   /// The slot's node, and its place in its list.
@@ -285,73 +230,16 @@ public struct Forecast: EvictionPolicy, ~Copyable {
   /// Where a block of that key would be remembered.
   public mutating func prefetch(_ key: BlockKey) { ghosts.prefetch(Self.tag(key)) }
 
-  /// The class to take from; nil when all lists are empty.
-  ///
-  /// Some are taken from one class in a run, as long as it is worth no more than the others were.
-  private mutating func nextClass() -> ReuseClass? {
-    if run.length > 0, let slot = order.coldest(of: run.reuse.index) {
-      let lastUse = nodes[slot].past.lastUse
-      // What one request used last goes without a comparison for each block.
-      if lastUse == run.lastUse || worth(of: run.reuse, atAge: now &- lastUse) <= run.limit {
-        run.lastUse = lastUse
-        run.length -= 1
-        return run.reuse
-      }
-    }
-    guard let reuse = cheapest(), let slot = order.coldest(of: reuse.index) else { return nil }
-    run = VictimRun(
-      reuse: reuse, lastUse: nodes[slot].past.lastUse, limit: ranking.leastWorth(but: reuse),
-      length: runLength)
-    return reuse
-  }
-
-  /// The class whose cold end is worth least; nil when all lists are empty.
-  mutating func cheapest() -> ReuseClass? {
-    // Worths change as blocks age, so a few classes are looked at anew each time.
-    for _ in 0..<Self.refreshCount {
-      guard let reuse = ranking.next() else { return nil }
-      rank(reuse)
-    }
-    while let (reuse, worth) = ranking.cheapest {
-      rank(reuse)
-      if ranking.worth(of: reuse) <= worth { return reuse }
-    }
-    return nil
-  }
-
-  /// Ranks a class by the block at its cold end.
-  private mutating func rank(_ reuse: ReuseClass) {
-    guard let slot = order.coldest(of: reuse.index) else { return ranking.remove(reuse) }
-    let worth = worth(of: reuse, atAge: now &- nodes[slot].past.lastUse)
-    ranking.add(reuse, worth: worth)
-    if reuse != run.reuse { run.limit = min(run.limit, worth) }
-  }
-
-  /// What a block of the class is worth by the rule that is followed.
-  @inline(__always)
-  private func worth(of reuse: ReuseClass, atAge age: UInt32) -> Float {
-    if reuse == .resting { return age < Self.restMax ? .greatestFiniteMagnitude : 0 }
-    return switch duel.rule {
-    case .forecast: table.worth(of: reuse, atAge: age)
-    case .lru: 1 / (1 + Float(age))
-    case .lfu: Float(reuse.useLevel) + 1 / (2 + Float(age))
-    }
-  }
-
   /// A block was used; `isHit` says whether it was there.
+  @inline(__always)
   mutating func noteUse(_ tag: UInt32, isHit: Bool) {
+    if duel.isSampled(tag) { judge(tag, isHit: isHit) }
+  }
+
+  private mutating func judge(_ tag: UInt32, isHit: Bool) {
     let rule = duel.rule
     duel.note(tag, isHit: isHit)
-    if duel.rule != rule {
-      rankAll()
-    }
-  }
-
-  /// Keeps what is known of a block that leaves, where that can tell anything about a request.
-  private mutating func remember(_ slot: Slot) {
-    let past = nodes[slot].past
-    guard past.distance <= 1 || past.isFork else { return }
-    ghosts.insert(nodes[slot].tag, past, at: now)
+    if duel.rule != rule { rankAll() }
   }
 
   mutating func update() {

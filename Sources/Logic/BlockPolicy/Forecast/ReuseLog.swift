@@ -17,12 +17,13 @@ struct ReuseLog: ~Copyable {
   private let entries: Column<Entry>
   /// Blocks that were followed so far.
   private var count = 0
-  /// By bucket of age: the first block, in order, that had not come to its end at the last sweep.
+  /// By bucket of age: the first block, in order, that had not come to it at the last sweep.
   private let frontiers: Column<Int>
-  /// Only keys whose so many low bits are 0 are followed.
+  /// Only keys whose so many low bits are 0 are followed: those of the mask.
   private var sparseness: UInt32 = 0
+  private var mask: UInt32 = 0
 
-  private static let entryCount = 1 << 15
+  private static let entryCount = 1 << 14
   private static let sparsenessMax: UInt32 = 12
 
   init() {
@@ -46,7 +47,7 @@ struct ReuseLog: ~Copyable {
   mutating func await(
     _ reuse: ReuseClass, tag: UInt32, at now: UInt32, span: UInt32
   ) -> UInt32 {
-    guard tag & ((1 << sparseness) - 1) == 0 else { return 0 }
+    guard tag & mask == 0 else { return 0 }
     let place = Self.place(count)
     let last = entries[place]
     if last.round != 0 { adapt(oldestAge: now &- last.start, span: span) }
@@ -67,6 +68,7 @@ struct ReuseLog: ~Copyable {
     } else if oldestAge / 4 > span, sparseness > 0 {
       sparseness -= 1
     }
+    mask = 1 << sparseness - 1
   }
 
   /// The block that is followed under that number was used.
@@ -76,21 +78,22 @@ struct ReuseLog: ~Copyable {
     let place = Self.place(Int(number &- 1))
     guard entries[place].round == number, entries[place].isAwaited else { return }
     let bucket = ReuseTable.bucket(now &- entries[place].start)
-    pass(place, upTo: bucket, in: &table)
+    let passed = min(bucket, Int(entries[place].passedCount))
     entries[place].isAwaited = false
-    table.noteUsed(entries[place].reuse, bucket: bucket)
+    table.noteUsed(entries[place].reuse, passed...bucket)
   }
 
   /// Notes the ages that all awaited blocks have reached by now.
   ///
-  /// Blocks are in order of their start, so those that have come to a bucket's end since the last
-  /// sweep are in a row.
+  /// Blocks are in order of their start, so those that have come to a bucket since the last sweep
+  /// are in a row; the longest first, so that none is looked at twice.
   ///
-  /// - Complexity: O(1) amortised for each block and bucket that it comes through.
+  /// - Complexity: O(1) amortised for each block and bucket that it comes to.
   mutating func sweep(at now: UInt32, in table: inout ReuseTable) {
-    for bucket in 1..<ReuseTable.bucketCount {
+    var first = max(0, count - Self.entryCount)
+    for bucket in (1..<ReuseTable.bucketCount).reversed() {
       let age = UInt32(ReuseTable.start(of: bucket))
-      var position = max(frontiers[bucket], count - Self.entryCount)
+      var position = max(frontiers[bucket], first)
       while position < count {
         let place = Self.place(position)
         guard now &- entries[place].start >= age else { break }
@@ -98,14 +101,15 @@ struct ReuseLog: ~Copyable {
         position += 1
       }
       frontiers[bucket] = position
+      first = position
     }
   }
 
   @inline(__always)
   private mutating func pass(_ place: Int, upTo bucket: Int, in table: inout ReuseTable) {
-    while entries[place].passedCount < bucket {
-      table.notePassed(entries[place].reuse, bucket: Int(entries[place].passedCount))
-      entries[place].passedCount += 1
-    }
+    let passed = Int(entries[place].passedCount)
+    guard passed < bucket else { return }
+    table.notePassed(entries[place].reuse, passed..<bucket)
+    entries[place].passedCount = UInt8(truncatingIfNeeded: bucket)
   }
 }

@@ -12,8 +12,11 @@ struct ReuseTable: ~Copyable {
   /// Buckets of age are half octaves of ticks.
   static let bucketCount = 64
 
-  /// By node (class or group) and bucket; groups are summed up in `update`.
-  private let reached: Column<Float>
+  /// By node (class or group) and bucket: how many more blocks reached the bucket than the one
+  /// before it, so that a block is noted at two places however many buckets it has passed. Groups
+  /// are summed up in `update`.
+  private let steps: Column<Float>
+  /// By node and bucket: how many were used there.
   private let used: Column<Float>
   /// By group and bucket, and behind them a row for the class that is judged.
   private let chances: Column<Float>
@@ -45,7 +48,7 @@ struct ReuseTable: ~Copyable {
 
   init() {
     let nodeCount = ReuseClass.nodeCount
-    reached = Column(zeroed: nodeCount * Self.bucketCount)
+    steps = Column(zeroed: nodeCount * Self.bucketCount)
     used = Column(zeroed: nodeCount * Self.bucketCount)
     chances = Column(zeroed: (Self.groups.count + 1) * Self.bucketCount)
     worths = Column(zeroed: nodeCount * Self.bucketCount)
@@ -65,7 +68,7 @@ struct ReuseTable: ~Copyable {
   }
 
   deinit {
-    reached.deallocate()
+    steps.deallocate()
     used.deallocate()
     chances.deallocate()
     worths.deallocate()
@@ -98,25 +101,32 @@ struct ReuseTable: ~Copyable {
     worths[Int(rows[reuse.index]) * Self.bucketCount + Self.bucket(ticks)]
   }
 
-  /// A block of the class has passed through the bucket without use.
+  /// A block of the class has passed through the buckets without use.
   @inline(__always)
-  mutating func notePassed(_ reuse: ReuseClass, bucket: Int) {
-    see(reuse, bucket)
-    reached[reuse.index * Self.bucketCount + bucket] += 1
+  mutating func notePassed(_ reuse: ReuseClass, _ buckets: Range<Int>) {
+    see(reuse, buckets.upperBound)
+    step(reuse, buckets)
   }
 
-  /// A block of the class was used in the bucket.
+  /// A block of the class was used in the last of the buckets, and has passed those before it.
   @inline(__always)
-  mutating func noteUsed(_ reuse: ReuseClass, bucket: Int) {
-    see(reuse, bucket)
-    reached[reuse.index * Self.bucketCount + bucket] += 1
-    used[reuse.index * Self.bucketCount + bucket] += 1
+  mutating func noteUsed(_ reuse: ReuseClass, _ buckets: ClosedRange<Int>) {
+    see(reuse, buckets.upperBound + 1)
+    step(reuse, buckets.lowerBound..<buckets.upperBound + 1)
+    used[reuse.index * Self.bucketCount + buckets.upperBound] += 1
     observedCount += 1
   }
 
   @inline(__always)
-  private mutating func see(_ reuse: ReuseClass, _ bucket: Int) {
-    bucketEnd = max(bucketEnd, bucket + 1)
+  private mutating func step(_ reuse: ReuseClass, _ buckets: Range<Int>) {
+    let row = reuse.index * Self.bucketCount
+    steps[row + buckets.lowerBound] += 1
+    if buckets.upperBound < Self.bucketCount { steps[row + buckets.upperBound] -= 1 }
+  }
+
+  @inline(__always)
+  private mutating func see(_ reuse: ReuseClass, _ bucketEnd: Int) {
+    self.bucketEnd = max(self.bucketEnd, bucketEnd)
     if !isSeen[reuse.index] { addSeen(reuse.index) }
   }
 
@@ -141,7 +151,7 @@ struct ReuseTable: ~Copyable {
     if hasNewClass { findRows() }
     for node in Self.groups where isSeen[node] {
       for cell in (node * Self.bucketCount)..<(node * Self.bucketCount + bucketEnd) {
-        reached[cell] = 0
+        steps[cell] = 0
         used[cell] = 0
       }
     }
@@ -177,7 +187,7 @@ struct ReuseTable: ~Copyable {
     let above = Int(group[node])
     guard above != node else { return }
     for bucket in 0..<bucketEnd {
-      reached[above * Self.bucketCount + bucket] += reached[node * Self.bucketCount + bucket]
+      steps[above * Self.bucketCount + bucket] += steps[node * Self.bucketCount + bucket]
       used[above * Self.bucketCount + bucket] += used[node * Self.bucketCount + bucket]
     }
   }
@@ -197,10 +207,12 @@ struct ReuseTable: ~Copyable {
     let row = Self.chanceRow(of: node)
     let above = Int(group[node])
     let rowAbove = Self.chanceRow(of: above)
+    var reached: Float = 0
     for bucket in 0..<bucketEnd {
       let expected = above != node ? chances[rowAbove + bucket] : Self.prior
+      reached += steps[own + bucket]
       chances[row + bucket] =
-        (used[own + bucket] + Self.trust * expected) / (reached[own + bucket] + Self.trust)
+        (used[own + bucket] + Self.trust * expected) / (reached + Self.trust)
     }
     weigh(own, chancesFrom: row, holdMin: holdMin)
     for bucket in bucketEnd..<max(bucketEnd, Self.bucketCount) {
@@ -257,8 +269,8 @@ struct ReuseTable: ~Copyable {
     observedCount /= 2
     for place in 0..<seenCount {
       let first = Int(seenClasses[place]) * Self.bucketCount
-      for cell in first..<(first + bucketEnd) {
-        reached[cell] /= 2
+      for cell in first..<(first + Self.bucketCount) {
+        steps[cell] /= 2
         used[cell] /= 2
       }
     }
