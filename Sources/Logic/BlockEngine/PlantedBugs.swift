@@ -127,6 +127,8 @@ package struct PlantedBugs: OptionSet, Sendable {
   package static let rememberAll = PlantedBugs(rawValue: 1 << 39)
   /// A question to the object store that is late is waited for all the same.
   package static let lookForever = PlantedBugs(rawValue: 1 << 43)
+  /// A store that does not answer is tried only when something is wanted of it.
+  package static let tryOnDemand = PlantedBugs(rawValue: 1 << 120)
   /// The target of a get is freed at its deadline, and not quarantined.
   package static let freeLateGet = PlantedBugs(rawValue: 1 << 44)
   /// A tenant's limit is not looked at.

@@ -72,6 +72,7 @@ extension PlantedBug {
     case .putTails: "tails are put into the object store"
     case .rememberAll: "any number of keys of the object store are remembered"
     case .lookForever: "a late answer of the object store is waited for all the same"
+    case .tryOnDemand: "an object store that nobody wants anything of is not tried"
     case .freeLateGet: "a slot is free at a get's deadline, while bytes still arrive"
     case .skipObjectVerification: "the object store's driver does not look at checksums"
     case .skipVerification: "the disk driver does not look at checksums"

@@ -21,7 +21,7 @@ public enum PlantedBug: String, CaseIterable, Sendable {
   case ignoreShare, ignoreReserve, forgetArrivals, takeFromOthers, disownOnDisk, disownFound
   // The object store.
   case missingIsThere, keepMissing, keepCorruptObject, neverReopen, ignoreBreaker, putUnpinned
-  case putUnbounded, putTails, rememberAll, lookForever, freeLateGet
+  case putUnbounded, putTails, rememberAll, lookForever, freeLateGet, tryOnDemand
   /// The object store's driver reports success without looking at checksums.
   case skipObjectVerification
   /// The disk driver reports success without looking at checksums.
@@ -108,6 +108,7 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     case .rememberAll: .rememberAll
     case .lookForever: .lookForever
     case .freeLateGet: .freeLateGet
+    case .tryOnDemand: .tryOnDemand
     case .skipObjectVerification: []
     case .skipVerification, .skipHostVerification, .keepEpoch, .reportSuccess, .sharedRoot: []
     }

@@ -87,7 +87,7 @@ extension BlockEngine {
   /// answers again.
   mutating func tryObjects(_ now: Time) throws(PoolError) {
     guard isObjectStoreShut, let record = objects!.unanswered, mayAsk(now), hasRoom(for: .look),
-      objects!.asked[record.indexKey] == nil
+      objects!.asked[record.indexKey] == nil, !bugs.contains(.tryOnDemand)
     else { return }
     try ask([record], now)
   }
