@@ -18,7 +18,7 @@ extension Simulation {
     engineCount += 1
     let runtime = Runtime(id: EngineID(engineCount), namespace: models[0])
     // No longer than what may be staged for one request.
-    let first = begin(runtime, lengthMax: 4)
+    let first = begin(runtime, lengthMax: min(4, certainLength(runtime.namespace)))
     awaitObjects()
     if let prompt = prompts[first] {
       forget(first)

@@ -25,6 +25,25 @@ extension Simulation {
     usableCount(tier, classID) * Ledger.shares[tenant.index][tier].reservePercent / 100
   }
 
+  /// How long a prompt may be that the first tenant has whole in each tier, whoever has what is
+  /// reserved for the others; one block at least.
+  func certainLength(_ namespace: Int) -> Int {
+    guard ledger.isDivided else { return .max }
+    var length = Int.max
+    for column in 0..<2 {
+      let classID = ClassID(UInt8(column))
+      let groupCount = Self.namespaces[namespace].count { $0.classID == classID }
+      guard groupCount > 0 else { continue }
+      for tier in Tier.allCases {
+        let others = Ledger.shares.indices.dropFirst().reduce(0) {
+          $0 + reserve(tier, classID, TenantID(UInt8($1)))
+        }
+        length = min(length, (usableCount(tier, classID) - others) / groupCount)
+      }
+    }
+    return max(1, length)
+  }
+
   /// How many blocks may be above normal, by who pays for them.
   func aboveLimit(_ tier: Tier, _ classID: ClassID, _ tenant: TenantID) -> Int {
     guard ledger.isDivided else { return limit(tier, classID, limits.retentionPercent) }

@@ -38,6 +38,9 @@ package struct TenantOrders: ~Copyable {
   private let stamps: Column<UInt64>
   /// By tenant: the stamp of what it has not used for longest; `.max` while nothing is cached.
   private var ages: [UInt64]
+  /// By tenant: the stamp of what it gave up last. What it has kept is worth more to it than that,
+  /// however old: without it, who keeps one old block for long would give up all new ones.
+  private var given: [UInt64]
   /// The next stamp of what was used, and of what is to seem older than all else.
   private var nextStamp: UInt64 = 1 << 62
   private var nextColdStamp: UInt64 = 1 << 62 - 1
@@ -54,6 +57,7 @@ package struct TenantOrders: ~Copyable {
     counts = Array(repeating: 0, count: tenantLimit)
     retainedLimits = counts
     ages = Array(repeating: .max, count: tenantLimit)
+    given = Array(repeating: 0, count: tenantLimit)
     owners = Column(zeroed: capacity)
     uses = SlotLists(capacity: capacity, listCount: tenantLimit)
     stamps = Column(zeroed: capacity)
@@ -116,13 +120,16 @@ package struct TenantOrders: ~Copyable {
     ages[tenant] = uses.coldest(of: tenant).map { stamps[$0] } ?? .max
   }
 
-  /// The tenant that has not used its least recently used block for longest, of those with a block
-  /// that can leave and that `mayGive` allows; nil without any.
+  /// The tenant that has not used its least recently used block for longest, or what it gave up
+  /// last if that was used later, of those with a block that can leave and that `mayGive` allows;
+  /// nil without any.
   ///
   /// - Complexity: O(tenants), a look at a row of numbers for each.
   func leastRecent(_ mayGive: (TenantID) -> Bool) -> TenantID? {
     var best: (age: UInt64, tenant: TenantID)?
-    for (index, age) in ages.enumerated() where age < best?.age ?? .max {
+    for index in ages.indices {
+      let age = max(ages[index], given[index])
+      guard age < best?.age ?? .max else { continue }
       let tenant = TenantID(UInt8(index))
       if mayGive(tenant) { best = (age, tenant) }
     }
@@ -132,6 +139,7 @@ package struct TenantOrders: ~Copyable {
   /// Takes what a tenant can spare first out of its order; nil when nothing of its is cached.
   mutating func takeVictim(of tenant: TenantID) -> Slot? {
     guard let slot = orders[tenant.index]?.policy.takeVictim() else { return nil }
+    given[tenant.index] = stamps[slot]
     leave(slot)
     return slot
   }
