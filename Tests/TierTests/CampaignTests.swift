@@ -23,7 +23,7 @@ struct CampaignTests {
   /// a defect that few cuts show.
   @Test("Every planted defect is found", arguments: CampaignFault.ofPowerLoss)
   func planted(fault: CampaignFault) throws {
-    let isFound = try (1...8).contains { seed in
+    let isFound = try (UInt64(1)...8).contains { seed in
       let directory = TemporaryDirectory()
       let campaign = try PowerCampaign(
         seed: seed, imageCount: 60, parent: directory.path, fault: fault)

@@ -13,6 +13,7 @@ import pytest
 from conftest import full
 from harness.nodes import nodes_of
 from models import make_model
+from test_encryption import key_file, keygen
 
 pytestmark = pytest.mark.e2e
 
@@ -42,12 +43,13 @@ def prompts(count: int = 5) -> list[list[int]]:
 
 
 def connector(
-    disk: Path | None = None, store: dict[str, Any] | None = None, **changes: Any
+    disk: Path | None = None, shared: tuple[Path, Path] | None = None, **changes: Any
 ) -> dict[str, Any]:
     """What a user writes."""
     extra: dict[str, Any] = {"host": {"capacity": "64MiB"}}
-    if store is not None:
-        extra["object"] = store
+    if shared is not None:
+        directory, keys = shared
+        extra |= {"object": {"url": f"file://{directory}"}, "keys": str(keys)}
     if disk is not None:
         extra["disk"] = {"path": str(disk), "capacity": "1GiB"}
     return {
@@ -128,18 +130,18 @@ def test_what_another_machines_engine_has_stored_comes_from_the_shared_store(
     binaries, models, tmp_path, private_runtime
 ):
     model = make_model(models, "llama")
-    store = {"url": f"file://{tmp_path}/shared"}
+    shared = tmp_path / "shared", key_file(tmp_path / "keys", keygen())
     passes, output = run(
         tmp_path,
         model,
         "first",
-        connector=connector(store=store),
+        connector=connector(shared=shared),
         fresh=FRESH_FIRST[:2],
     )
     assert "not covered" not in output and cached(passes[0]) == 0
     wait_for_no_node(private_runtime)
     # A node without a disk that ends leaves nothing behind but what it has put.
-    again, _ = run(tmp_path, model, "again", connector=connector(store=store), fresh=FRESH_LAST)
+    again, _ = run(tmp_path, model, "again", connector=connector(shared=shared), fresh=FRESH_LAST)
     assert cached(again[0]) > 0.8 * sum(len(tokens) // 32 * 32 for tokens in prompts())
     assert cached(again[1]) == 0
     for answers in again:
