@@ -25,8 +25,8 @@ extension Simulation {
     usableCount(tier, classID) * Ledger.shares[tenant.index][tier].reservePercent / 100
   }
 
-  /// How long a prompt may be that the first tenant has whole in each tier, whoever has what is
-  /// reserved for the others; one block at least.
+  /// How long a prompt may be that the first tenant has whole in each tier, beside what is reserved
+  /// for the others and its own blocks that are above normal; one block at least.
   func certainLength(_ namespace: Int) -> Int {
     guard ledger.isDivided else { return .max }
     var length = Int.max
@@ -38,7 +38,8 @@ extension Simulation {
         let others = Ledger.shares.indices.dropFirst().reduce(0) {
           $0 + reserve(tier, classID, TenantID(UInt8($1)))
         }
-        length = min(length, (usableCount(tier, classID) - others) / groupCount)
+        let kept = others + aboveLimit(tier, classID, .standard)
+        length = min(length, (usableCount(tier, classID) - kept) / groupCount)
       }
     }
     return max(1, length)
