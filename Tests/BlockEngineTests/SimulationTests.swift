@@ -49,9 +49,10 @@ struct SimulationTests {
     #expect(counters.positionsFasterThanHost > 50 && counters.positionsFasterThanDisk > 50)
     #expect(tally.readsAhead > 10 && counters.returnsRefused > 0 && counters.prefetchesCut > 0)
     #expect(counters.hostTrials > 0 && counters.diskTrials > 0)
-    // A budget or a table that is full may not come up in one short game.
-    let unseen = RefusalReason.allCases.filter { tally.refusals[$0] == nil }
-    #expect(unseen.count <= 1, "never refused for \(unseen)")
+    // A budget that is full may not come up in one short game.
+    for reason in RefusalReason.allCases where reason != .budget {
+      #expect(tally.refusals[reason] != nil, "\(reason)")
+    }
   }
 
   private func expectObjects(_ tally: Tally) {

@@ -124,13 +124,13 @@ struct ServeCommand: ParsableCommand {
   @Flag(help: "End with the last engine, as a node that an engine started does.")
   var parentStarted = false
 
+  @Flag(help: "Write messages as JSON, one object a line.")
+  var json = false
+
   /// Serves until the node ends.
   ///
   /// - Throws: Exit 64 for a wrong setting, otherwise `NodeError.exitCode`; the reason is in the
   ///   log.
-  @Flag(help: "Write messages as JSON, one object a line.")
-  var json = false
-
   func run() throws {
     NodeLog.isJSON.store(json, ordering: .relaxed)
     let configuration = try resolved()
