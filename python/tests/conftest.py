@@ -62,6 +62,18 @@ def fault_library(binaries: None, monkeypatch: pytest.MonkeyPatch) -> Path:
     return FAULT_LIBRARY
 
 
+@pytest.fixture
+def heard(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch):
+    """The package's warnings from here on; vLLM keeps them from reaching the root logger."""
+    from swift_kvbm import log
+
+    monkeypatch.setattr(log.LOGGER, "propagate", False)
+    log.LOGGER.addHandler(caplog.handler)
+    log.forget()
+    yield lambda: [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    log.LOGGER.removeHandler(caplog.handler)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Nothing that the tests started may stay behind."""
     if "harness.nodes" in sys.modules:

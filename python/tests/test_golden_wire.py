@@ -1,7 +1,6 @@
 """Recorded handshakes: node and library of one version understand them, of others say so once."""
 
 import json
-import logging
 import time
 from array import array
 from pathlib import Path
@@ -100,15 +99,6 @@ def test_what_is_no_greeting_is_refused(node, packet):
         assert "this node, kvbm 0.1.0, cannot read the greeting" in refusal(welcome)
     with sides(node.socket) as (scheduler, _):
         assert scheduler.attach(5000)[0] == _native.OK
-
-
-@pytest.fixture
-def heard(caplog, monkeypatch):
-    logger = logging.getLogger("vllm.swift_kvbm")
-    monkeypatch.setattr(logger, "propagate", False)
-    logger.addHandler(caplog.handler)
-    yield lambda: [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
-    logger.removeHandler(caplog.handler)
 
 
 @pytest.mark.parametrize("other", [*OTHERS, PRESENT - 1])

@@ -3,8 +3,8 @@
 import os
 import random
 import signal
-import threading
 import time
+from collections.abc import Callable
 
 import pytest
 from harness.engine import Engine
@@ -12,6 +12,7 @@ from harness.isolated import Died, run_isolated
 from harness.nodes import Node
 from harness.play import Workload, play
 from harness.runs import seeds
+from harness.trouble import Mischief, Trouble
 
 pytestmark = pytest.mark.faults
 
@@ -27,35 +28,20 @@ def quick(monkeypatch):
     monkeypatch.setattr("swift_kvbm.node.BACKOFF_MIN_SECONDS", 0.05)
 
 
-class Trouble:
-    """Kills or stops the node at random moments of a run, in a thread of its own."""
+def killed_or_stopped(node: Node, kinds: tuple[str, ...]) -> Mischief:
+    """A node that is killed and started again, or stands still for a while."""
 
-    def __init__(self, node: Node, rng: random.Random, kinds: tuple[str, ...]) -> None:
-        self.node, self.rng, self.kinds = node, rng, kinds
-        self.count = 0
-        self.ending = threading.Event()
-        self.thread = threading.Thread(target=self._run, daemon=True)
+    def mischief(rng: random.Random, wait: Callable[[float], bool]) -> None:
+        if rng.choice(kinds) == "kill":
+            node.kill()
+            wait(rng.uniform(0.0, 0.3))
+            node.start()
+        else:
+            node.signal(signal.SIGSTOP)
+            wait(rng.uniform(0.05, 0.6))
+            node.signal(signal.SIGCONT)
 
-    def __enter__(self) -> "Trouble":
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.ending.set()
-        self.thread.join()
-        self.node.signal(signal.SIGCONT)
-
-    def _run(self) -> None:
-        while not self.ending.wait(self.rng.uniform(0.05, 0.4)):
-            self.count += 1
-            if self.rng.choice(self.kinds) == "kill":
-                self.node.kill()
-                self.ending.wait(self.rng.uniform(0.0, 0.3))
-                self.node.start()
-            else:
-                self.node.signal(signal.SIGSTOP)
-                self.ending.wait(self.rng.uniform(0.05, 0.6))
-                self.node.signal(signal.SIGCONT)
+    return mischief
 
 
 @pytest.mark.parametrize("kinds", [("kill",), ("stop",), ("kill", "stop")])
@@ -63,7 +49,8 @@ def test_the_engine_goes_on_exactly(binaries, tmp_path, kinds):
     node = Node(tmp_path / "node", host_capacity=2 * MEBIBYTE, disk=tmp_path / "disk")
     troubles = 0
     for seed in SEEDS:
-        with Trouble(node, random.Random(seed), kinds) as trouble:
+        rng = random.Random(seed)
+        with Trouble(rng, killed_or_stopped(node, kinds), (0.05, 0.4)) as trouble:
             # Slow enough for several troubles in each run.
             report = play(
                 tmp_path, node.extra, seed, requests=120, on_step=lambda _: time.sleep(0.002)

@@ -2,7 +2,6 @@
 
 import random
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from harness.nodes import Node
 from harness.objects import BUCKET, DAMAGES, Server, Way, objects_of
 from harness.play import play
 from harness.runs import play_seeds, seeds
+from harness.trouble import Mischief, Trouble
 
 from swift_kvbm.node import node_binary
 
@@ -20,6 +20,8 @@ pytestmark = pytest.mark.faults
 
 MEBIBYTE = 2**20
 SEEDS = seeds(3, 20)
+# Seconds between one trouble and the next, and that it lasts.
+PAUSE = (0.1, 0.5)
 OPTIONS = {"resets": False, "requests": 40}
 
 
@@ -135,37 +137,24 @@ def test_damaged_objects_cost_hits_and_nothing_else(binaries, tmp_path, damage):
     assert second.stop() == 0, second.log.read_text()[-3000:]
 
 
-class Trouble:
-    """Something that is done and undone at random moments of a run, in a thread of its own."""
+def done_and_undone(do: Callable[[], None], undo: Callable[[], None]) -> Mischief:
+    """Something that is so for a while."""
 
-    def __init__(self, rng: random.Random, do: Callable[[], None], undo: Callable[[], None]):
-        self.rng, self.do, self.undo = rng, do, undo
-        self.count = 0
-        self.ending = threading.Event()
-        self.thread = threading.Thread(target=self._run, daemon=True)
+    def mischief(rng: random.Random, wait: Callable[[float], bool]) -> None:
+        do()
+        wait(rng.uniform(*PAUSE))
+        undo()
 
-    def __enter__(self) -> "Trouble":
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.ending.set()
-        self.thread.join()
-
-    def _run(self) -> None:
-        while not self.ending.wait(self.rng.uniform(0.1, 0.5)):
-            self.count += 1
-            self.do()
-            self.ending.wait(self.rng.uniform(0.1, 0.5))
-            self.undo()
+    return mischief
 
 
 def test_a_store_that_comes_and_goes(binaries, tmp_path, store):
     node = store.node(tmp_path / "node")
     # A first object, so that there is a store to be taken away.
     play(tmp_path, node.extra, 98, resets=False, requests=4)
+    away = done_and_undone(store.take, store.give)
     for seed in SEEDS:
-        with Trouble(random.Random(seed), store.take, store.give) as trouble:
+        with Trouble(random.Random(seed), away, PAUSE) as trouble:
             report = play(
                 tmp_path, node.extra, seed, requests=60, on_step=lambda _: time.sleep(0.002)
             )
@@ -220,8 +209,9 @@ def test_a_store_that_is_not_there_at_the_start(binaries, tmp_path, store):
 def test_a_node_that_is_killed_leaves_only_whole_objects(binaries, tmp_path):
     store = directory_store(tmp_path)
     node = store.node(tmp_path / "node")
+    killed = done_and_undone(node.kill, node.start)
     for seed in SEEDS:
-        with Trouble(random.Random(seed), node.kill, node.start) as trouble:
+        with Trouble(random.Random(seed), killed, PAUSE) as trouble:
             play(tmp_path, node.extra, seed, requests=60, on_step=lambda _: time.sleep(0.002))
         assert trouble.count > 0
     node.kill()

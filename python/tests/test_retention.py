@@ -1,25 +1,14 @@
 """What requests say of their blocks' worth: read, checked, told, and never a reason to fail."""
 
-import logging
 from types import SimpleNamespace
 
 import pytest
 
-from swift_kvbm import _native, log
+from swift_kvbm import _native
 from swift_kvbm.metrics import COUNTERS, Tally
 from swift_kvbm.retention import Range, Wishes, requested
 
 BLOCK = 16
-
-
-@pytest.fixture
-def heard(caplog, monkeypatch):
-    logger = logging.getLogger("vllm.swift_kvbm")
-    monkeypatch.setattr(logger, "propagate", False)
-    logger.addHandler(caplog.handler)
-    log.forget()
-    yield lambda: [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
-    logger.removeHandler(caplog.handler)
 
 
 def wishes(params, tally: Tally | None = None) -> Wishes:

@@ -1,7 +1,6 @@
 """Tenants: what is configured, who is told to pay, and what a node makes of it."""
 
 import json
-import logging
 import subprocess
 import time
 from array import array
@@ -12,7 +11,6 @@ import pytest
 from golden.stored import BLOCK_TOKENS, Device
 from harness.nodes import Node
 
-from swift_kvbm import log
 from swift_kvbm.config import parse_settings
 from swift_kvbm.metrics import Tally
 from swift_kvbm.node import node_binary, node_command
@@ -70,16 +68,6 @@ def test_what_no_node_would_take_is_refused_at_start(wrong, words):
 def test_a_tenant_has_a_name(name):
     with pytest.raises(ValueError, match="tenant = .* must be a name"):
         parse_settings({"tenant": name}, {})
-
-
-@pytest.fixture
-def heard(caplog, monkeypatch):
-    logger = logging.getLogger("vllm.swift_kvbm")
-    monkeypatch.setattr(logger, "propagate", False)
-    logger.addHandler(caplog.handler)
-    log.forget()
-    yield lambda: [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
-    logger.removeHandler(caplog.handler)
 
 
 def wishes(params, payer: Payer, tally: Tally | None = None) -> Wishes:
